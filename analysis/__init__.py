@@ -1,0 +1,1 @@
+"""Reads result tables, draws figures and writes the report. Needs neither torch, ray nor qiskit."""

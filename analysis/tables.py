@@ -1,0 +1,157 @@
+"""The schema of a results folder, and how to read and write its tables. Imports only pyarrow.
+
+<results>/<study>/plan.json                    what belongs to the study (see `Plan`)
+<results>/<study>/trials/<key>/trial.json      status, attempts, provenance (see `TrialRecord`)
+                               curve.parquet   CURVE, one row per epoch
+                               images.parquet  IMAGES, a few real and generated images at marked epochs
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.errors import ResultsError
+
+SCHEMA = 1
+
+CURVE = pa.schema(
+    [
+        ("epoch", pa.int32()),  # 1, 2, ...
+        ("seconds", pa.float64()),  # training time so far, scores and updates included, s
+        ("critic_loss", pa.float64()),  # L_D of Eq. 3, mean over the epoch
+        ("generator_loss", pa.float64()),  # L_G = -E D(G(z)), mean over the epoch
+        ("mmd_v", pa.float64()),  # Eq. 9, biased estimator (always positive); null where not scored
+        ("mmd_u", pa.float64()),  # Eq. 9, unbiased estimator (may be negative)
+        ("floor_v", pa.float64()),  # mmd_v of two real batches of the same size
+        ("floor_u", pa.float64()),
+        ("distinct_codes", pa.int32()),  # different codes among those scored
+        ("prior_loss", pa.float64()),  # Eq. 6 at this epoch's update event; null without one
+        ("prior_gradient_norm", pa.float64()),
+        ("circuits", pa.int64()),  # circuits run by this epoch's update event
+        ("shots", pa.int64()),  # codes measured by it
+    ]
+)
+
+
+def images_schema(image_bytes: int) -> pa.Schema:
+    """IMAGES: one row per image of `image_bytes` = channels x height x width uint8 pixels."""
+    return pa.schema(
+        [
+            ("epoch", pa.int32()),
+            ("kind", pa.string()),  # real | generated
+            ("index", pa.int32()),  # 0, 1, ...: the same index is the same code or the same real patch
+            ("code", pa.string()),  # character q is bit q; null for real images
+            ("image", pa.binary(image_bytes)),
+        ]
+    )
+
+
+# footer key of a Parquet file with images: JSON {height, width, step_um, channels: [{name, unit, full_scale,
+# limit, sentinel}]}; a byte b of a channel means b / 255 * full_scale in `unit`; values above `limit` are
+# no measurement, `sentinel` says which value marks that
+PATCHES_KEY = b"qgan.patches"
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One line of plan.json."""
+
+    key: str
+    arm: str
+    cell: dict[str, Any]  # grid key -> value, horizons left out
+    replicate: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What belongs to a study: plan.json."""
+
+    study: str
+    baseline: str
+    arms: list[str]  # in the study file's order, the baseline among them
+    horizons: list[int]  # epoch budgets, ascending
+    window: int  # epochs of the final window of Eq. 10
+    trials: list[PlannedTrial]
+    study_file: str  # the study file as written
+    data: dict[
+        str, Any
+    ]  # what is known of the patches: source, content_hash, height, width, microstructure, ...
+
+
+def read_plan(folder: Path) -> Plan:
+    """plan.json of a study's results folder (the folder that holds trials/)."""
+    path = folder / "plan.json"
+    if not path.is_file():
+        raise ResultsError(
+            f"{folder}: no plan.json here, so no results of a study; run `study run FILE` first, "
+            "or name the folder <results>/<study>"
+        )
+    try:
+        plan = json.loads(path.read_text())
+        if plan["schema"] != SCHEMA:
+            raise ResultsError(
+                f"{path}: written with schema {plan['schema']}, this program reads schema {SCHEMA}"
+            )
+        return Plan(
+            study=plan["study"],
+            baseline=plan["baseline"],
+            arms=plan["arms"],
+            horizons=plan["horizons"],
+            window=plan["window"],
+            trials=[
+                PlannedTrial(key, place["arm"], place["cell"], place["replicate"])
+                for key, places in plan["trials"].items()
+                for place in places  # one trial may serve several cells: a baseline that a grid key leaves alone
+            ],
+            study_file=plan["study_file"],
+            data=plan["data"],
+        )
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ResultsError(
+            f"{path}: not a plan of this program ({error}); run `study run` again to rewrite it"
+        ) from None
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """trial.json: how far one trial is, and where its numbers come from."""
+
+    key: str
+    status: str  # running | done | failed
+    epoch: int  # last epoch in curve.parquet
+    horizon: int  # longest horizon reached, 0 for none; done = the study's longest horizon is reached
+    attempts: list[dict[str, Any]]  # {start, last_seen: ISO 8601 UTC, host, gpu, usd_per_hour}, one per start
+    cause: dict[str, Any] | None  # of a failure: {error: one line, epoch, log: last lines}
+    command: str  # reproduces the trial in one process
+    provenance: dict[
+        str, Any
+    ]  # {git: {revision, dirty}, python, packages: {name: version}, cpu, gpu, data_hash}
+    trial: dict[str, Any]  # the Trial's settings
+
+
+def read_trial(folder: Path) -> TrialRecord | None:
+    """trial.json of one trial's folder; None where the trial has not begun."""
+    path = folder / "trial.json"
+    try:
+        values = json.loads(path.read_text())
+        return TrialRecord(**{name: values[name] for name in TrialRecord.__dataclass_fields__})
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ResultsError(
+            f"{path}: damaged ({error}); remove the folder {folder} and run the study again"
+        ) from None
+
+
+def read_table(path: Path) -> pa.Table:
+    """curve.parquet or images.parquet; a damaged file is named."""
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError:
+        raise ResultsError(f"{path}: no such file; the trial has not come that far") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again") from None

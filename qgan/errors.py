@@ -1,0 +1,12 @@
+"""The one exception for input that cannot be used."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; the message says what, where, what is allowed and the way out.
+
+    `key` names the setting at fault, so that a study file's line can be found.
+    """
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key

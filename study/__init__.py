@@ -1,0 +1,1 @@
+"""The platform: study files, plans, the ledger, Ray Tune and the command line."""
