@@ -65,6 +65,11 @@ class PlannedTrial:
     cell: dict[str, Any]  # grid key -> value, horizons left out
     replicate: int
 
+    @property
+    def cell_name(self) -> str:
+        """The cell as people read it and as `--cell` takes it: latent_dim=8, images=256."""
+        return ", ".join(f"{name}={value}" for name, value in self.cell.items()) or "the only cell"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -77,25 +82,23 @@ class Plan:
     window: int  # epochs of the final window of Eq. 10
     trials: list[PlannedTrial]
     study_file: str  # the study file as written
-    data: dict[
-        str, Any
-    ]  # what is known of the patches: source, content_hash, height, width, microstructure, ...
+    data: dict[str, Any]  # of the patches: source, content_hash, height, width, microstructure, ...
 
 
 def read_plan(folder: Path) -> Plan:
     """plan.json of a study's results folder (the folder that holds trials/)."""
     path = folder / "plan.json"
     if not path.is_file():
+        studies = ", ".join(str(each.parent) for each in sorted(folder.glob("*/plan.json")))
         raise ResultsError(
-            f"{folder}: no plan.json here, so no results of a study; run `study run FILE` first, "
-            "or name the folder <results>/<study>"
+            f"{folder}: no plan.json here, so no results of a study; "
+            + (f"name one of its studies: {studies}" if studies else "run `study run FILE` first")
+            + ("" if studies else ", or name the folder <results>/<study>")
         )
     try:
         plan = json.loads(path.read_text())
         if plan["schema"] != SCHEMA:
-            raise ResultsError(
-                f"{path}: written with schema {plan['schema']}, this program reads schema {SCHEMA}"
-            )
+            raise ResultsError(f"{path}: written with schema {plan['schema']}, this program reads schema {SCHEMA}")
         return Plan(
             study=plan["study"],
             baseline=plan["baseline"],
@@ -105,7 +108,7 @@ def read_plan(folder: Path) -> Plan:
             trials=[
                 PlannedTrial(key, place["arm"], place["cell"], place["replicate"])
                 for key, places in plan["trials"].items()
-                for place in places  # one trial may serve several cells: a baseline that a grid key leaves alone
+                for place in places  # several where a grid key leaves an arm alone, such as the baseline
             ],
             study_file=plan["study_file"],
             data=plan["data"],
@@ -114,6 +117,9 @@ def read_plan(folder: Path) -> Plan:
         raise ResultsError(
             f"{path}: not a plan of this program ({error}); run `study run` again to rewrite it"
         ) from None
+
+
+STATUSES = ("running", "done", "failed")
 
 
 @dataclass(frozen=True)
@@ -127,9 +133,8 @@ class TrialRecord:
     attempts: list[dict[str, Any]]  # {start, last_seen: ISO 8601 UTC, host, gpu, usd_per_hour}, one per start
     cause: dict[str, Any] | None  # of a failure: {error: one line, epoch, log: last lines}
     command: str  # reproduces the trial in one process
-    provenance: dict[
-        str, Any
-    ]  # {git: {revision, dirty}, python, packages: {name: version}, cpu, gpu, data_hash}
+    # {git: {revision, dirty}, python, packages: {name: version}, cpu, gpu, data_hash}
+    provenance: dict[str, Any]
     trial: dict[str, Any]  # the Trial's settings
 
 
@@ -138,13 +143,14 @@ def read_trial(folder: Path) -> TrialRecord | None:
     path = folder / "trial.json"
     try:
         values = json.loads(path.read_text())
-        return TrialRecord(**{name: values[name] for name in TrialRecord.__dataclass_fields__})
+        record = TrialRecord(**{name: values[name] for name in TrialRecord.__dataclass_fields__})
+        if record.status not in STATUSES:
+            raise KeyError(f"status {record.status!r}, not one of {', '.join(STATUSES)}")
+        return record
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ResultsError(
-            f"{path}: damaged ({error}); remove the folder {folder} and run the study again"
-        ) from None
+    except (KeyError, TypeError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ResultsError(f"{path}: damaged ({error}); remove the folder {folder} and run the study again") from None
 
 
 def read_table(path: Path) -> pa.Table:
@@ -155,3 +161,23 @@ def read_table(path: Path) -> pa.Table:
         raise ResultsError(f"{path}: no such file; the trial has not come that far") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again") from None
+
+
+def read_curve(path: Path) -> pa.Table:
+    """curve.parquet, with the columns and types of CURVE; a file that lacks one is named."""
+    table = read_table(path)
+    try:
+        return table.select(CURVE.names).cast(CURVE)
+    except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again") from None
+
+
+def read_images(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """images.parquet and what its footer says of the pixels (see PATCHES_KEY)."""
+    table = read_table(path)
+    try:
+        return table, json.loads(table.schema.metadata[PATCHES_KEY])
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ResultsError(
+            f"{path}: its footer does not describe the images ({error}); remove its folder and run the study again"
+        ) from None

@@ -4,13 +4,14 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Literal, get_type_hints
 
 from qgan.errors import InputError
 
 SCHEMA = 1  # bump when a default or the meaning of a field changes: every key changes with it
 
-_STRICT: dict[str, Any] = {"extra": "forbid"}
+_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
 
 def _require(ok: bool, key: str, rule: str, value: object) -> None:
@@ -87,9 +88,7 @@ class QcbmSettings:
 
     prior: Literal["qcbm"] = "qcbm"
     layers: int = 1  # each layer beyond the first adds one region 2 and one region 3
-    connectivity: Literal["full", "reduced", "line"] = (
-        "full"  # all pairs; distance <= 3 on a line; neighbours
-    )
+    connectivity: Literal["full", "reduced", "line"] = "full"  # all pairs; distance <= 3 on a line; neighbours
     entangler: Literal["rxx", "rzz"] = "rxx"
     backend: Literal["exact"] = "exact"  # where the circuits run
     gradient: Literal["finite_difference", "exact"] = "finite_difference"
@@ -158,14 +157,17 @@ class Trial:
     @property
     def pairing(self) -> str:
         """Hash of all that the arms of a pair share: everything but the prior and how the result is scored."""
-        return _hash(
-            {name: value for name, value in canonical(self).items() if name not in ("prior", "score")}
-        )
+        return _hash({name: value for name, value in canonical(self).items() if name not in ("prior", "score")})
+
+
+@cache
+def _hints(settings: type) -> dict[str, Any]:
+    return get_type_hints(settings)
 
 
 def canonical(settings: Any) -> dict[str, Any]:
     """A settings dataclass as JSON values cast to their declared types, fields at their default left out."""
-    hints = get_type_hints(type(settings))
+    hints = _hints(type(settings))  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for each in dataclasses.fields(settings):
         value = getattr(settings, each.name)

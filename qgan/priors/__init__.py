@@ -1,13 +1,20 @@
 """Priors: where the latent code z comes from.
 
-A new prior is one module here, one settings class in `qgan.trial` and one line in `PRIORS`.
+A new prior is one module here, one settings class in `qgan.trial` and one line in `PRIORS`. Its class has a constructor
+`from_trial(trial, device, sampler)`, which draws from no stream but `torch_stream(trial, "prior", device)`; priors
+without circuits ignore the sampler.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from importlib import import_module
+from typing import Any, Protocol, cast, runtime_checkable
 
+import torch
 from torch import Tensor
+
+from qgan.circuits import Sampler
+from qgan.trial import Trial
 
 
 class Prior(Protocol):
@@ -59,3 +66,9 @@ PRIORS = {
     "bernoulli": "qgan.priors.bernoulli:BernoulliPrior",
     "qcbm": "qgan.priors.qcbm:QcbmPrior",
 }
+
+
+def build(trial: Trial, device: torch.device | str, sampler: Sampler | None = None) -> Prior:
+    """The trial's prior, on a device; `sampler` runs a quantum prior's circuits instead of its backend's own."""
+    module, name = PRIORS[trial.prior.prior].split(":")
+    return cast(Prior, getattr(import_module(module), name).from_trial(trial, device, sampler))

@@ -1,0 +1,213 @@
+"""One self-contained HTML report of relative improvement from a study's results folder."""
+
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from analysis import answer, figures
+from analysis.effects import FAILURES, Comparison, compare, signed_percent, win_rate
+from analysis.inference import Interval
+from analysis.micrographs import contact_sheet
+from analysis.results import Results, load
+
+IMAGES = 3  # of each arm and of the real ones in an image grid
+# arXiv 2504.08728, QCBM against Bernoulli
+PUBLISHED = {
+    "ferrite": "+22 % to +99 %, every cell positive",
+    "bainite": "−45 % to +150 %, 7 of 10 cells positive (95 % interval 35 % to 93 %, two-sided p = 0.34)",
+}
+
+
+def write_report(folder: Path, output: Path) -> Path:
+    """Write the report of the study in `folder` (<results>/<study>) to `output`, whole or not at all.
+
+    A study that has just begun gets a report that says what cannot be said yet; a folder without a plan is a
+    ResultsError.
+    """
+    html = render(load(folder))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=output.parent, prefix=output.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(html)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, output)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return output
+
+
+def render(results: Results) -> str:
+    """The report as HTML."""
+    comparison = compare(results)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("analysis"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": signed_percent,
+        "mmd": lambda value: f"{value:#.3g}".rstrip(".").replace("-", "−") if np.isfinite(value) else "–",
+        "interval": lambda row: answer.interval_text(Interval(row["d"], row["low"], row["high"], 0)),
+        "plural": answer.plural,
+        "wins": answer.win_text,
+    }
+    return environment.get_template("report.html").render(
+        plan=results.plan,
+        answers=answer.answers(results, comparison),
+        caveats=answer.caveats(results, comparison),
+        counts=answer.trial_counts(results),
+        colours=figures.arm_colours(results.plan.arms),
+        effects=comparison.cells.to_dict("records"),
+        horizon=comparison.horizon,
+        published=PUBLISHED.get(str(results.plan.data.get("microstructure"))),
+        **_what_was_run(results),
+        **_figures(results, comparison),
+        wins=_wins(comparison),
+        grids=[_image_grid(results, cell) for cell in results.cells],
+        failures=_failures(results, comparison),
+        **_provenance(results),
+    )
+
+
+def _what_was_run(results: Results) -> dict[str, Any]:
+    planned = results.plan.trials
+    counts: dict[tuple[str, str], str] = {}
+    for cell in results.cells:
+        for arm in results.plan.arms:
+            here = Counter(results.status(t.key) for t in planned if (t.cell_name, t.arm) == (cell, arm))
+            counts[cell, arm] = ", ".join(f"{here[status]} {status}" for status in sorted(here)) or "–"
+    seen = [attempt["last_seen"] for each in results.records.values() for attempt in each.attempts]
+    seconds = [curve["seconds"][-1].as_py() for curve in results.curves.values() if len(curve)]
+    return {
+        "cells": results.cells,
+        "status": counts,
+        "replicates": {
+            arm: len({trial.replicate for trial in planned if trial.arm == arm}) for arm in results.plan.arms
+        },
+        "last_seen": str(max(seen)).replace("T", " ")[:16] + " UTC" if seen else None,
+        "hours": sum(each or 0 for each in seconds) / 3600,
+    }
+
+
+def _figures(results: Results, comparison: Comparison) -> dict[str, Any]:
+    plan = results.plan
+    colours = figures.arm_colours(plan.arms)
+    epochs, scores = results.scored_epochs(), comparison.scores
+    final = scores[scores["horizon"] == max(plan.horizons)]
+    curves = {
+        cell: figures.svg(
+            figures.mmd_figure(
+                epochs[epochs["cell"] == cell],
+                final[final["cell"] == cell],
+                colours=colours,
+                window=plan.window,
+                horizons=plan.horizons,
+                title=cell,
+            )
+        )
+        for cell in results.cells
+    }
+    improvement = None
+    if comparison.horizon is not None:
+        pairs, cells = comparison.pairs, comparison.cells
+        improvement = figures.svg(
+            figures.improvement_figure(
+                pairs[(pairs["horizon"] == comparison.horizon) & (pairs["state"] == "scored")],
+                cells[(cells["horizon"] == comparison.horizon) & np.isfinite(cells["d"])],
+                comparison.pooled,
+                colours=colours,
+            )
+        )
+    return {"curves": curves, "improvement": improvement}
+
+
+def _wins(comparison: Comparison) -> list[dict[str, Any]]:
+    pairs = comparison.pairs[comparison.pairs["horizon"] == comparison.horizon]
+    rows = []
+    for arm, rate in comparison.pair_wins.items():
+        # a lost pair counts as a loss of the arm here, whichever of the two failed
+        here = pairs[(pairs["arm"] == arm) & pairs["state"].isin(["scored", "failed"])]
+        strict = win_rate(here["d"].fillna(-1.0)) if here["d"].isna().any() else None
+        rows.append({"arm": arm, "pairs": rate, "strict": strict, "cells": comparison.cell_wins.get(arm)})
+    return rows
+
+
+def _image_grid(results: Results, cell: str) -> dict[str, str]:
+    """Real and generated images of one cell's first replicate with images, as a PNG with its caption."""
+    trials = [trial for trial in results.plan.trials if trial.cell_name == cell]
+    for replicate in sorted({trial.replicate for trial in trials}):
+        arms = {trial.arm: trial.key for trial in trials if trial.replicate == replicate}
+        found = {arm: images for arm, key in arms.items() if (images := results.images(key)) is not None}
+        if not found:
+            continue
+        epoch = min(images.last_epoch for images in found.values())
+        first = next(iter(found.values()))
+        rows = [("real", first.real[:IMAGES])]
+        rows += [(arm, images.generated(epoch)[:IMAGES]) for arm, images in found.items()]
+        sheet = contact_sheet([row for row in rows if len(row[1])], first.channels, first.step_um)
+        missing = [arm for arm in arms if arm not in found]
+        caption = f"Replicate {replicate}, epoch {epoch}, images 0 to {IMAGES - 1} of each arm, not picked."
+        if missing:
+            caption += f" No images yet of {', '.join(missing)}."
+        return {"cell": cell, "png": figures.png(sheet), "caption": caption}
+    return {"cell": cell, "png": "", "caption": "No trial of this cell has written images yet."}
+
+
+def _failures(results: Results, comparison: Comparison) -> list[dict[str, Any]]:
+    broken = comparison.scores[comparison.scores["state"].isin(["invalid", "unscored"])]
+    rows = []
+    for trial in results.plan.trials:
+        record = results.records.get(trial.key)
+        scores = broken[(broken["key"] == trial.key) & (broken["cell"] == trial.cell_name)]
+        causes = [
+            f"at {horizon} epochs {FAILURES[str(state)]}"
+            for horizon, state in scores[["horizon", "state"]].itertuples(index=False)
+        ]
+        log = ""
+        if trial.key in results.damaged:
+            causes.append(results.damaged[trial.key])
+        elif record is not None and record.status == "failed":
+            cause = record.cause or {}
+            causes.append(str(cause.get("error", "no cause recorded")))
+            log = str(cause.get("log") or "")
+        if causes:
+            rows.append({"trial": trial, "record": record, "cause": "; ".join(causes), "log": log})
+    return rows
+
+
+def _provenance(results: Results) -> dict[str, Any]:
+    """Every value that trials were made with and by how many, and warnings where they differ."""
+    seen: dict[str, Counter[str]] = {}
+    for record in results.records.values():
+        made = record.provenance
+        git = made.get("git") or {}
+        dirty = " with uncommitted changes" if git.get("dirty") else ""
+        values = {
+            "Code revision": (git.get("revision") or "unknown")[:12] + dirty,
+            "Python": made.get("python"),
+            "Packages": ", ".join(f"{name} {version}" for name, version in made.get("packages", {}).items()),
+            "CPU": made.get("cpu"),
+            "GPU": made.get("gpu") or "none",
+            "Data hash": made.get("data_hash"),
+        }
+        for name, value in values.items():
+            if value:
+                seen.setdefault(name, Counter())[str(value)] += 1
+    warnings = [
+        f"Trials differ in {name.lower() if name != 'Data hash' else 'their data'} ({len(values)} values): "
+        "compare them with care, or run the study again from one state."
+        for name, values in seen.items()
+        if len(values) > 1 and name in ("Code revision", "Packages", "Data hash")
+    ]
+    if any("uncommitted" in value for value in seen.get("Code revision", ())):
+        warnings.append("Some trials ran with uncommitted changes: no revision holds the code they used.")
+    return {"provenance": seen, "warnings": warnings}

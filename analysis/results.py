@@ -1,0 +1,120 @@
+"""The results of one study, read once: the plan, every trial's record and every trial's curve."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analysis.errors import ResultsError
+from analysis.tables import Plan, TrialRecord, read_curve, read_images, read_plan, read_trial
+
+
+@dataclass(frozen=True)
+class Images:
+    """images.parquet of one trial: a few real and generated images, always of the same codes and patches."""
+
+    table: pa.Table
+    channels: list[dict[str, Any]]  # see PATCHES_KEY
+    height: int
+    width: int
+    step_um: float | None  # width of a pixel, um
+
+    @property
+    def last_epoch(self) -> int:
+        """The last marked epoch with generated images, 0 where there is none."""
+        return pc.max(self._of("generated")["epoch"]).as_py() or 0
+
+    @property
+    def real(self) -> NDArray[np.uint8]:
+        """Real images by index: (k, channels, height, width)."""
+        real = self._of("real")
+        return self._pixels(real.filter(pc.equal(real["epoch"], pc.min(real["epoch"]))))
+
+    def generated(self, epoch: int) -> NDArray[np.uint8]:
+        """Images generated at a marked epoch, by index: (k, channels, height, width)."""
+        generated = self._of("generated")
+        return self._pixels(generated.filter(pc.equal(generated["epoch"], epoch)))
+
+    def _of(self, kind: str) -> pa.Table:
+        return self.table.filter(pc.equal(self.table["kind"], kind))
+
+    def _pixels(self, rows: pa.Table) -> NDArray[np.uint8]:
+        flat = b"".join(rows.sort_by("index")["image"].to_pylist())
+        return np.frombuffer(flat, np.uint8).reshape(-1, len(self.channels), self.height, self.width)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a study's folder holds of its plan; trials that are not in plan.json are not here."""
+
+    folder: Path
+    plan: Plan
+    records: dict[str, TrialRecord]  # by key, of every trial that has begun
+    curves: dict[str, pa.Table]  # by key, CURVE, of every trial that has written one
+    damaged: dict[str, str]  # by key: what is wrong with the trial's files, and the way out
+
+    def status(self, key: str) -> str:
+        """pending | running | done | failed | damaged."""
+        if key in self.damaged:
+            return "damaged"
+        record = self.records.get(key)
+        if record is None:
+            return "pending"
+        if record.status == "failed":
+            return "failed"
+        if record.horizon >= max(self.plan.horizons):
+            return "done"
+        # a plan that got a longer horizon makes a finished trial unfinished again
+        return "running" if record.status == "running" else "pending"
+
+    @property
+    def cells(self) -> list[str]:
+        """The names of the study's cells, in the plan's order."""
+        return list(dict.fromkeys(trial.cell_name for trial in self.plan.trials))
+
+    def scored_epochs(self) -> pd.DataFrame:
+        """One row per planned trial and scored epoch: arm, cell, replicate, epoch, mmd_v, floor_v."""
+        frames = [pd.DataFrame(columns=["arm", "cell", "replicate", "epoch", "mmd_v", "floor_v"])]
+        for trial in self.plan.trials:
+            if trial.key in self.curves:
+                curve = self.curves[trial.key].select(["epoch", "mmd_v", "floor_v"])
+                scored = curve.filter(pc.is_valid(curve["mmd_v"])).to_pandas()
+                frames.append(scored.assign(arm=trial.arm, cell=trial.cell_name, replicate=trial.replicate))
+        return pd.concat(frames[1:] or frames, ignore_index=True)
+
+    def images(self, key: str) -> Images | None:
+        """The images of a trial; None where it has written none, or none that can be read."""
+        try:
+            table, footer = read_images(self.folder / "trials" / key / "images.parquet")
+            return Images(table, footer["channels"], footer["height"], footer["width"], footer.get("step_um"))
+        except (ResultsError, KeyError):
+            return None
+
+
+def load(folder: Path) -> Results:
+    """The results of the study whose folder is `<results>/<study>`, finished or half finished.
+
+    A damaged trial is named in `Results.damaged` and left out; a folder without a plan is a ResultsError.
+    """
+    plan = read_plan(folder)
+    records: dict[str, TrialRecord] = {}
+    curves: dict[str, pa.Table] = {}
+    damaged: dict[str, str] = {}
+    for key in dict.fromkeys(trial.key for trial in plan.trials):
+        home = folder / "trials" / key
+        try:
+            record = read_trial(home)
+            if record is None:
+                continue
+            curve = home / "curve.parquet"
+            if curve.exists() or record.status == "done":
+                curves[key] = read_curve(curve)
+            records[key] = record
+        except ResultsError as error:
+            damaged[key] = str(error)
+    return Results(folder, plan, records, curves, damaged)

@@ -1,0 +1,147 @@
+"""The five channels of a patch, in physical units and as bytes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qgan.ebsd import crystal
+from qgan.ebsd.cleaning import CleanMap
+from qgan.ebsd.grains import Grains, mean_orientations, neighbours
+from qgan.ebsd.scan import BCC, FCC
+from qgan.ebsd.settings import Settings
+
+
+@dataclass(frozen=True)
+class Channel:
+    """How a channel's bytes are read: byte b means b / 255 * full_scale in `unit`."""
+
+    name: str
+    unit: str
+    full_scale: float
+    limit: float  # largest measured value; measurements above it are clipped to it
+    sentinel: float | None  # the value that marks "no measurement"
+
+    def encode(self, values: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """Values in `unit`, NaN for no measurement -> bytes; a clipped value never rounds up past `limit`."""
+        top = np.floor(self.limit / self.full_scale * 255 + 1e-9)
+        scaled = np.clip(np.rint(values / self.full_scale * 255), 0, top)
+        missing = 0.0 if self.sentinel is None else self.sentinel / self.full_scale * 255
+        return np.where(np.isnan(values), missing, scaled).astype(np.uint8)
+
+    def decode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Bytes -> values in `unit`, the sentinel as itself."""
+        return (pixels * np.float32(self.full_scale / 255)).astype(np.float32)
+
+
+CHANNELS: tuple[Channel, ...] = (
+    Channel("iq", "share of the map's range", 1.0, 1.0, None),
+    Channel("phase", "0 noise, 1 BCC, 2 FCC, 3 other", 3.0, 3.0, None),
+    Channel("kam", "deg", 3.5, 3.0, 3.5),
+    Channel("ks_deviation", "deg", 20.0, 15.0, 20.0),
+    Channel("mask", "1 = central grain", 1.0, 1.0, None),
+)
+IQ, PHASE, KAM, KS_DEVIATION, MASK = CHANNELS
+
+
+def map_channels(cleaned: CleanMap, grains: Grains, settings: Settings) -> NDArray[np.uint8]:
+    """IQ, phase, KAM and Kurdjumov-Sachs deviation of a whole map, (4, H, W) bytes."""
+    return np.stack(
+        [
+            IQ.encode(scaled_quality(cleaned.quality, settings)),
+            PHASE.encode(cleaned.phase.astype(np.float64)),
+            KAM.encode(kernel_average(cleaned, grains, settings)),
+            KS_DEVIATION.encode(ks_deviation(cleaned, grains, settings)),
+        ]
+    )
+
+
+def scaled_quality(quality: NDArray[np.float32], settings: Settings) -> crystal.Floats:
+    """Image quality (H, W) between two percentiles of its map, 0 to 1; NaN where absent."""
+    if not np.isfinite(quality).any():
+        return np.full(quality.shape, np.nan)
+    low, high = np.nanpercentile(quality, [settings.iq_low_percentile, settings.iq_high_percentile])
+    span = high - low if high > low else 1.0
+    return np.asarray(np.clip((quality - low) / span, 0, 1), np.float64)
+
+
+def kernel_average(cleaned: CleanMap, grains: Grains, settings: Settings) -> crystal.Floats:
+    """KAM (H, W), degrees: mean disorientation to the kernel's pixels of the same grain; NaN where there is none.
+
+    Means nothing without kernel, threshold and step size: all three are in the file.
+    """
+    labels, q = grains.labels, cleaned.orientations
+    total, count = np.zeros(labels.shape), np.zeros(labels.shape, np.int32)
+    order, limit = settings.kam_order, np.radians(settings.kam_angle_deg)
+    # half of the square kernel: each pair is measured once and counts for both of its pixels
+    shifts = [(i, j) for i in range(order + 1) for j in range(-order, order + 1) if (i, j) > (0, 0)]
+    for shift in shifts:
+        here, there = neighbours((labels.shape[0], labels.shape[1]), shift)
+        angle = crystal.disorientation(q[here], q[there])
+        same = (labels[here] == labels[there]) & (labels[here] >= 0) & (angle < limit)
+        for side in (here, there):
+            total[side] += np.where(same, angle, 0)
+            count[side] += same
+    mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return np.asarray(np.degrees(mean), np.float64)
+
+
+def ks_deviation(cleaned: CleanMap, grains: Grains, settings: Settings) -> crystal.Floats:
+    """Deviation (H, W), degrees, of every ferrite pixel from the orientation relationship; NaN where unavailable.
+
+    The paper does not define it. Here ("neighbour"): a ferrite grain is compared with each neighbour, through the
+    23 relations of two variants of one austenite crystal for a ferrite neighbour, through the 24 variants for
+    an austenite one; the neighbour at the median, weighted by boundary length, is its reference, and all its
+    pixels are measured against that one relation. NaN: noise, other phases, grains without such a neighbour.
+    """
+    deviation = np.full(grains.labels.shape, np.nan)
+    if not grains.count:
+        return deviation
+    target = _reference_orientations(mean_orientations(cleaned.orientations, grains), grains, settings)
+    known = (grains.labels >= 0) & ~np.isnan(target[grains.labels, 0])
+    angle = crystal.disorientation(cleaned.orientations[known], target[grains.labels[known]])
+    deviation[known] = np.degrees(angle)
+    return deviation
+
+
+def _boundaries(grains: Grains, settings: Settings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of neighbouring grains (n, 2) in both directions, and boundary lengths (n,) in pixel edges."""
+    keys = []
+    for shift in ((0, 1), (1, 0)):
+        here, there = neighbours((grains.labels.shape[0], grains.labels.shape[1]), shift)
+        p, q = grains.labels[here].astype(np.int64), grains.labels[there].astype(np.int64)
+        apart = (p != q) & (p >= 0) & (q >= 0)
+        keys += [p[apart] * grains.count + q[apart], q[apart] * grains.count + p[apart]]
+    key, length = np.unique(np.concatenate(keys), return_counts=True)
+    pairs = np.stack([key // grains.count, key % grains.count], axis=-1)
+    usable = (length >= settings.ks_min_boundary) & np.all(grains.sizes[pairs] >= settings.ks_min_grain, axis=1)
+    return pairs[usable], length[usable]
+
+
+def _reference_orientations(means: crystal.Floats, grains: Grains, settings: Settings) -> crystal.Floats:
+    """Where the relation to its reference neighbour would put each grain (count, 4); NaN without reference."""
+    pairs, length = _boundaries(grains, settings)
+    from_ferrite = (grains.phase[pairs[:, 0]] == BCC) & np.isin(grains.phase[pairs[:, 1]], (BCC, FCC))
+    pairs, length = pairs[from_ferrite], length[from_ferrite]
+    ideal = np.empty((len(pairs), 4))
+    for code, relations in (
+        (BCC, crystal.ferrite_relations(settings.ks_relation)),
+        (FCC, crystal.austenite_relations(settings.ks_relation)),
+    ):
+        chosen = np.flatnonzero(grains.phase[pairs[:, 1]] == code)
+        for block in np.array_split(chosen, len(chosen) // 4096 + 1):  # bounds the memory of 440 relations
+            options = crystal.multiply(relations, means[pairs[block, 1], None])  # (block, relations, 4)
+            nearest = np.argmin(crystal.disorientation(means[pairs[block, 0], None], options), axis=1)
+            ideal[block] = options[np.arange(len(block)), nearest]
+    delta = crystal.disorientation(means[pairs[:, 0]], ideal)
+
+    target = np.full((grains.count, 4), np.nan)
+    order = np.lexsort((delta, pairs[:, 0]))
+    grain, weight = pairs[order, 0], length[order]
+    ends = np.cumsum(weight)
+    total = np.bincount(grain, weight, grains.count)
+    before = np.concatenate([[0], np.cumsum(total)])[grain]  # weight of all earlier grains
+    past_median = np.flatnonzero(ends - before >= total[grain] / 2)
+    median_grain, first = np.unique(grain[past_median], return_index=True)
+    target[median_grain] = ideal[order][past_median[first]]
+    return target

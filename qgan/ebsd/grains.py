@@ -1,0 +1,78 @@
+"""Grains: connected regions of one phase without a large step of orientation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from qgan.ebsd import crystal
+from qgan.ebsd.scan import NOISE
+
+Shift = tuple[int, int]
+
+
+def neighbours(shape: tuple[int, int], shift: Shift) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Slices of all pixels that have a neighbour `shift` = (rows >= 0, columns) away, and of those neighbours."""
+    rows, columns = shape
+    down, right = shift
+    left = max(-right, 0)
+    right = max(right, 0)
+    here = slice(0, rows - down), slice(left, columns - right)
+    there = slice(down, rows), slice(right, columns - left)
+    return here, there
+
+
+@dataclass(frozen=True, eq=False)
+class Grains:
+    """Labels of a map's grains."""
+
+    labels: NDArray[np.int32]  # (H, W), -1 for noise
+    sizes: NDArray[np.int64]  # (count,), pixels
+    phase: NDArray[np.uint8]  # (count,)
+
+    @property
+    def count(self) -> int:
+        """How many grains, of any size."""
+        return len(self.sizes)
+
+
+def segment(orientations: crystal.Floats, phase: NDArray[np.uint8], angle_deg: float) -> Grains:
+    """Grains of a map (H, W, 4), (H, W): 4-connected, of one phase, neighbours within `angle_deg`.
+
+    Chains through gradients are inherent. Non-cubic phases are compared with cubic symmetry too.
+    """
+    pixel = np.arange(phase.size).reshape(phase.shape)
+    limit = np.radians(angle_deg)
+    first, second = [], []
+    for shift in ((0, 1), (1, 0)):
+        here, there = neighbours((phase.shape[0], phase.shape[1]), shift)
+        same = (phase[here] == phase[there]) & (phase[here] != NOISE)
+        p, q = pixel[here][same], pixel[there][same]
+        close = crystal.disorientation(orientations[here][same], orientations[there][same]) < limit
+        first.append(p[close])
+        second.append(q[close])
+    i, j = np.concatenate(first), np.concatenate(second)
+    graph = coo_array((np.ones(len(i), np.bool_), (i, j)), shape=(phase.size, phase.size))
+    component = connected_components(graph, directed=False)[1]
+
+    flat = phase.ravel()
+    indexed = np.flatnonzero(flat != NOISE)
+    _, start, label, sizes = np.unique(component[indexed], return_index=True, return_inverse=True, return_counts=True)
+    labels = np.full(phase.size, -1, np.int32)
+    labels[indexed] = label
+    return Grains(labels.reshape(phase.shape), sizes.astype(np.int64), flat[indexed[start]])
+
+
+def mean_orientations(orientations: crystal.Floats, grains: Grains) -> crystal.Floats:
+    """Mean orientation of each grain (count, 4), over the equivalents nearest one another."""
+    inside = grains.labels >= 0
+    label, q = grains.labels[inside], orientations[inside]
+    _, first = np.unique(label, return_index=True)
+    mean = q[first]
+    for _ in range(2):  # the second pass no longer depends on which pixel came first
+        aligned = crystal.nearest_equivalent(q, mean[label])
+        total = [np.bincount(label, aligned[:, k], grains.count) for k in range(4)]
+        mean = crystal.unit(np.stack(total, axis=-1).astype(np.float64))
+    return mean

@@ -1,0 +1,47 @@
+"""A scan as the microscope left it, whatever its file format."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NOISE, BCC, FCC, OTHER = range(4)  # phase codes, as the paper's crystal-structure channel counts them
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One line of a file's phase table."""
+
+    id: int  # as in the file
+    name: str
+    lattice_angstrom: float | None
+    code: int  # what we take it for: BCC, FCC or OTHER
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A map on a square grid. Absent and unindexed points have phase code 0 and Euler angles 0.
+
+    Misorientation, KAM, grains and the Kurdjumov-Sachs deviation do not depend on the specimen frame, so vendors'
+    90 and 180 degree frames are left as they are.
+    """
+
+    source: str  # file name, or the recipe of a synthetic map
+    euler: NDArray[np.float32]  # (H, W, 3), Bunge, radians
+    phase: NDArray[np.uint8]  # (H, W), NOISE, BCC, FCC or OTHER
+    quality: NDArray[np.float32]  # (H, W), image quality; NaN where the point is absent
+    quality_kind: str  # IQ, BC, ...
+    confidence: NDArray[np.float32] | None  # (H, W), NaN where absent; None unless a true confidence index
+    step_um: float
+    vendor: str
+    phases: tuple[Phase, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.phase.shape[0], self.phase.shape[1]
+
+    def share(self, code: int) -> float:
+        """Share of the map's points with a phase code."""
+        return float(np.mean(self.phase == code))

@@ -1,0 +1,244 @@
+"""The command line: `study`, same as `python -m study`."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analysis.errors import ResultsError
+from qgan.errors import InputError
+from study.data import data
+
+if TYPE_CHECKING:
+    from study.plan import Planned
+    from study.spec import Study
+    from study.trainable import Job
+
+FAILED_TRIALS = 3  # exit code of a study that finished with failures
+STOPPED = 130  # exit code after Ctrl-C
+
+_FILE = click.Path(path_type=Path)
+
+
+class _Main(click.Group):
+    """Users' errors are one sentence and exit code 1; `-v` shows the traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (InputError, ResultsError, OSError) as error:
+            if ctx.params["verbose"]:
+                raise
+            if isinstance(error, OSError):
+                click.echo(f"study: {error.filename or 'the system says'}: {error.strerror or error}", err=True)
+            else:
+                click.echo(f"study: {error}", err=True)
+            return ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("study: stopped; the same command goes on from the last checkpoints", err=True)
+            return ctx.exit(STOPPED)
+
+
+@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="steel-qgan-study")
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")
+def main(verbose: bool) -> None:
+    """Does a quantum-circuit Born machine make better steel micrographs?
+
+    A study trains replicate WGANs on five-channel EBSD patches, arm against arm, and reports relative
+    improvement with honest intervals. Start with: study init my_study.yaml
+    """
+
+
+main.add_command(data)
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+@click.option("--data", "patches", type=_FILE, help="Parquet file of `study data` to study; default: a synthetic set.")
+def init(file: Path, patches: Path | None) -> None:
+    """Write a commented study file to start from."""
+    from study.template import write
+
+    write(file, patches)
+    click.echo(f"{file} written; next: study plan {file}")
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+def plan(file: Path) -> None:
+    """Show what would run and what is done. Changes nothing."""
+    from rich.console import Console
+
+    from study.estimate import estimate
+    from study.progress import state_table
+
+    study, planned, states = _look(file)
+    Console().print(state_table(planned, states))
+    click.echo("\n".join(estimate(study, planned, states)))
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+@click.option("--address", help="Ray cluster to join (`auto` on its head); default: Ray on this machine.")
+@click.option("--retry", type=click.Choice(["failed"]), help="Run failed trials again.")
+@click.option("--limit", type=click.IntRange(min=1), help="Run at most this many trials now.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and stop.")
+@click.pass_context
+def run(
+    ctx: click.Context, file: Path, address: str | None, retry: str | None, limit: int | None, dry_run: bool
+) -> None:
+    """Run what is missing of a study; running it again changes nothing that is done."""
+    study, planned, states = _look(file)
+    wanted = ("pending", "failed") if retry else ("pending",)
+    keys = [key for key, state in states.items() if state in wanted][:limit]
+    if dry_run:
+        for each in planned:
+            if each.key in keys:
+                click.echo(f"{each.key}  {each}")
+        click.echo(f"{len(keys)} trials would run")
+        return
+    if keys:
+        _sweep(study, planned, states, keys, address)
+    else:
+        click.echo(f"nothing to do: {_tally(states)}")
+    states = _look(file)[2]
+    failed = sum(state == "failed" for state in states.values())
+    if keys:
+        click.echo(f"{_tally(states)}; results in {study.folder}")
+    if failed:
+        click.echo(f"{failed} failed: `study status {file}` names the causes, `--retry failed` runs them again")
+        ctx.exit(FAILED_TRIALS)
+    if keys:
+        click.echo(f"next: study report {file}")
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+def status(file: Path) -> None:
+    """Show done, running, failed and pending trials per cell and arm, and why trials failed."""
+    from rich.console import Console
+
+    from study.ledger import Ledger
+    from study.progress import state_table
+
+    study, planned, states = _look(file)
+    Console().print(state_table(planned, states))
+    click.echo(_tally(states))
+    for each in planned:
+        record = Ledger(study.folder).trial(each.key).record() if states[each.key] == "failed" else None
+        if record is not None and record.cause is not None:
+            click.echo(f"\n{each}: {record.cause['error']}\n  {record.command}")
+
+
+@main.command()
+@click.argument("file", type=_FILE)
+@click.option("--arm", required=True, help="Arm of the study file.")
+@click.option("--cell", help="Grid keys that leave one cell: latent_dim=8,images=256.")
+@click.option("--replicate", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), help="Train so long instead of to the longest horizon.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change the study file's values.")
+@click.option("--pdb", is_flag=True, help="Stop in the debugger where an error is raised.")
+@click.pass_context
+def trial(
+    ctx: click.Context,
+    file: Path,
+    arm: str,
+    cell: str | None,
+    replicate: int,
+    epochs: int | None,
+    assignments: tuple[str, ...],
+    pdb: bool,
+) -> None:
+    """Train one trial in this process, without Ray and without touching the study's ledger."""
+    from study import patches
+    from study.debug import run_here
+    from study.plan import choose
+    from study.spec import load
+
+    study = load(file, [*assignments, *([f"grid.epochs=[{epochs}]"] if epochs else [])])
+    chosen = choose(study, arm, cell, replicate)
+    folder = study.folder / "debug" / chosen.key
+    if folder.exists():
+        shutil.rmtree(folder)
+    job = _job(study, chosen, patches.prepare(study, click.echo), folder)
+    click.echo(f"{chosen}, key {chosen.key}")
+    if not run_here(job, pdb):
+        ctx.exit(FAILED_TRIALS)
+    click.echo(f"files in {folder}")
+
+
+@main.command()
+@click.argument("source", metavar="FILE|RESULTS", type=_FILE)
+@click.option("-o", "--output", type=_FILE, help="HTML file to write; default: report.html beside the results.")
+def report(source: Path, output: Path | None) -> None:
+    """Write one HTML file with effects, intervals, figures and provenance of a study, finished or not."""
+    from analysis.report import write_report
+
+    from study.spec import load
+
+    folder = source if source.is_dir() else load(source).folder
+    written = write_report(folder, output or folder / "report.html")
+    click.echo(f"report: {written.absolute()}")
+
+
+def _look(file: Path) -> "tuple[Study, list[Planned], dict[str, str]]":
+    """A study file, its trials, and the state of each key."""
+    from study.ledger import Ledger
+    from study.plan import states, trials
+    from study.spec import load
+
+    study = load(file)
+    planned = trials(study)
+    return study, planned, states(planned, Ledger(study.folder), study.horizons[-1])
+
+
+def _sweep(
+    study: "Study", planned: "list[Planned]", states: dict[str, str], keys: list[str], address: str | None
+) -> None:
+    from study import launch, patches
+    from study.ledger import Ledger
+    from study.plan import record
+    from study.progress import Progress
+
+    ledger = Ledger(study.folder)
+    with ledger.exclusive() as mine:
+        if not mine:
+            raise InputError(f"another `study run` is at work on {study.folder}; `study status` shows how far it is")
+        launch.connect(address, study.resources)
+        path = patches.prepare(study, click.echo)
+        ledger.write_plan(record(study, planned, path))
+        first = {each.key: each for each in reversed(planned)}
+        jobs = [_job(study, first[key], path, ledger.trial(key).path) for key in keys]
+        click.echo(f"{len(jobs)} trials to run, up to {study.horizons[-1]} epochs each")
+        launch.sweep(jobs, ledger, Progress(planned, states), study.resources)
+
+
+def _job(study: "Study", planned: "Planned", path: Path, folder: Path) -> "Job":
+    from study.trainable import Job
+
+    cell = ",".join(f"{name}={value}" for name, value in planned.cell.items())
+    words = ["study", "trial", str(study.document.path), "--arm", planned.arm, "--cell", cell]
+    return Job(
+        planned=planned,
+        horizons=study.horizons,
+        patches=path,
+        folder=folder.absolute(),
+        command=shlex.join([*words, "--replicate", str(planned.replicate), "--pdb"]),
+        cpus=study.resources.cpu,
+        gpus=study.resources.gpu,
+    )
+
+
+def _tally(states: dict[str, str]) -> str:
+    from study.plan import STATES
+
+    numbers = {state: sum(each == state for each in states.values()) for state in STATES}
+    return f"{len(states)} trials: " + ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

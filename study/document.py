@@ -1,0 +1,137 @@
+"""A YAML file that remembers where each key stands, so that an error can name its line."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from qgan.errors import InputError
+
+Where = tuple[str | int, ...]  # a key's path from the top: ("arms", "qcbm", "shots")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's idea of a number (1e-4), and no dates."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":float"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"[-+]?(?:\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\.\d[\d_]*(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(?:inf|nan))$"
+    ),
+    list("-+.0123456789"),
+)
+
+
+class Document:
+    """The mapping in a YAML file, its text, and the line of every key."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads `path`; InputError where it is missing, not YAML, not a mapping or has a key twice."""
+        self.path = path
+        self.lines: dict[Where, int] = {}
+        try:
+            self.text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file{_did_you_mean_file(path)}") from None
+        except IsADirectoryError:
+            raise InputError(f"{path}: is a folder; name a study file (*.yaml)") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read as text ({_first_line(error)})") from None
+        loader = _Loader(self.text)
+        try:
+            node = loader.get_single_node()
+            if not isinstance(node, yaml.MappingNode):
+                raise InputError(f"{path}: is not a study file; it should hold keys like `study:` and `arms:`")
+            self.values: dict[str, Any] = self._construct(loader, node, ())
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f":{mark.line + 1}" if mark else ""
+            problem = getattr(error, "problem", None) or _first_line(error)
+            raise InputError(f"{path}{line}: is not valid YAML ({problem})") from None
+        except RecursionError:
+            raise InputError(f"{path}: is nested too deeply for a study file") from None
+
+    def error(self, where: Where, message: str) -> InputError:
+        """An error about one key: file, line, key, message."""
+        known = where
+        while known and known not in self.lines:
+            known = known[:-1]
+        line = f":{self.lines[known]}" if known else ""
+        key = ".".join(str(part) for part in where)
+        return InputError(f"{self.path}{line}: {key}: {message}" if key else f"{self.path}{line}: {message}")
+
+    def assign(self, dotted: str, value: str) -> None:
+        """Replace one existing or new key from the command line: `train.batch_size=16`."""
+        *parents, last = dotted.split(".")
+        target: Any = self.values
+        for parent in parents:
+            if not isinstance(target, dict):
+                break
+            target = target.setdefault(parent, {})
+        if not isinstance(target, dict):
+            raise InputError(f"--set {dotted}: there is no such section in {self.path}")
+        try:
+            target[last] = parse_value(value)
+        except yaml.YAMLError:
+            raise InputError(f"--set {dotted}={value}: is not a value") from None
+
+    def _construct(self, loader: _Loader, node: yaml.Node, where: Where) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            self._refuse_duplicates(node, where)
+            loader.flatten_mapping(node)  # `<<: *anchor`
+            mapping = {}
+            for key_node, value_node in node.value:
+                key = loader.construct_object(key_node)
+                if not isinstance(key, str):
+                    raise self.error(where, f"the key {key!r} is not a word")
+                self.lines[(*where, key)] = key_node.start_mark.line + 1
+                mapping[key] = self._construct(loader, value_node, (*where, key))
+            return mapping
+        if isinstance(node, yaml.SequenceNode):
+            items = []
+            for index, item in enumerate(node.value):
+                self.lines[(*where, index)] = item.start_mark.line + 1
+                items.append(self._construct(loader, item, (*where, index)))
+            return items
+        return loader.construct_object(node)
+
+    def _refuse_duplicates(self, node: yaml.MappingNode, where: Where) -> None:
+        seen: dict[str, int] = {}
+        for key_node, _ in node.value:
+            name, line = str(key_node.value), key_node.start_mark.line + 1
+            if name in seen:
+                self.lines[(*where, name)] = line
+                raise self.error((*where, name), f"stands twice, first on line {seen[name]}; remove one")
+            seen[name] = line
+
+
+def parse_value(text: str) -> Any:
+    """A value typed on the command line, read as a study file would read it."""
+    return yaml.load(text, _Loader)
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """' (did you mean `x`?)' or ''."""
+    close = difflib.get_close_matches(name, list(allowed), n=1)
+    return f" (did you mean `{close[0]}`?)" if close else ""
+
+
+def _did_you_mean_file(path: Path) -> str:
+    folder = path.parent
+    names = [each.name for each in folder.glob("*.y*ml")] if folder.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    if close:
+        return f"; did you mean {folder / close[0]}?"
+    return "; `study init FILE` writes one to start from"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,69 @@
+"""Which patches a study uses: their identity in a trial's key, and the file that holds them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from qgan.errors import InputError
+from study.sections import SyntheticSource
+from study.spec import Study
+
+
+def identity(study: Study) -> str:
+    """What names the patches in every trial's key: the recipe of a synthetic set, else the file's content hash."""
+    from qgan.ebsd import dataset, synthetic
+
+    source = study.source
+    if isinstance(source, SyntheticSource):
+        return synthetic.recipe(source.microstructure, source.count, source.seed, source.patch)
+    with _blame(study, "source"):
+        return dataset.read_footer(Path(source.source)).content_hash
+
+
+def pool_size(study: Study) -> int:
+    """Patches left for training after the evaluation patches (and, cut from one map, their neighbours) are taken.
+
+    For a synthetic set that does not exist yet: at most this many.
+    """
+    from qgan.ebsd import dataset
+
+    source, path = study.source, file(study)
+    if isinstance(source, SyntheticSource) and not path.exists():
+        return source.count - source.evaluation
+    with _blame(study, "evaluation"):
+        training, _ = dataset.split(dataset.read_index(path), source.evaluation, source.microstructure)
+    return len(training)
+
+
+def file(study: Study) -> Path:
+    """The Parquet file of the study's patches; a synthetic set is kept beside the studies that share it."""
+    source = study.source
+    if isinstance(source, SyntheticSource):
+        return (study.results / "data" / (identity(study).replace(" ", "-").replace("=", "") + ".parquet")).absolute()
+    return Path(source.source).absolute()
+
+
+def prepare(study: Study, say: Callable[[str], None]) -> Path:
+    """The file of the study's patches, a synthetic set made if it is missing."""
+    from qgan.ebsd import dataset, synthetic
+
+    source, path = study.source, file(study)
+    if isinstance(source, SyntheticSource) and not path.exists():
+        say(f"cutting {source.count} {source.microstructure} patches from synthetic maps ...")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        patches = synthetic.generate(source.microstructure, source.count, source.seed, source.patch, processes=2)
+        dataset.write_patches(path, patches)
+        say(f"patches: {path}")
+    return path
+
+
+class _blame:
+    """Turns an InputError about the data into one that names the study file and the key under `data:`."""
+
+    def __init__(self, study: Study, key: str) -> None:
+        self.study, self.key = study, key
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, InputError):
+            raise self.study.document.error(("data", error.key or self.key), str(error)) from None

@@ -1,0 +1,135 @@
+"""A study as trials: cells x arms x replicates, what is done and what is missing."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis import tables
+from qgan.errors import InputError
+from qgan.trial import DataSettings, Trial
+from study import patches
+from study.document import nearest, parse_value
+from study.grid import Cell
+from study.ledger import Ledger
+from study.spec import Study
+
+STATES = ("done", "running", "failed", "pending")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One trial at its place in the study."""
+
+    trial: Trial
+    key: str
+    arm: str
+    cell: dict[str, Any]  # grid key -> value, horizons left out
+    replicate: int
+
+    def __str__(self) -> str:
+        cell = " ".join(f"{name}={value}" for name, value in self.cell.items())
+        return f"{self.arm} {cell} replicate={self.replicate}"
+
+
+def trials(study: Study) -> list[Planned]:
+    """Every trial of the study, replicate by replicate, so that an unfinished study holds whole pairs.
+
+    Raises InputError where the data cannot serve the largest cell.
+    """
+    identity = patches.identity(study)
+    pool = patches.pool_size(study)
+    most = max(cell.images for cell in study.cells)
+    if most > pool:
+        raise study.document.error(
+            ("grid", "images"),
+            f"{most} training images are more than the data holds: after {study.source.evaluation} evaluation patches "
+            f"(from other maps) {pool} are left; lower grid.images or data.evaluation, or add data",
+        )
+    data = DataSettings(identity, study.source.evaluation, study.source.microstructure)
+    last = max(arm.replicates.first + arm.replicates.count for arm in study.arms.values())
+    planned = []
+    for replicate in range(last):
+        for cell in study.cells:
+            for name, arm in study.arms.items():
+                if replicate in arm.replicates:
+                    trial = Trial(
+                        data, cell.latent_dim, cell.images, replicate, cell.priors[name], cell.train, study.score
+                    )
+                    planned.append(Planned(trial, trial.key, name, cell.values, replicate))
+    return planned
+
+
+def choose(study: Study, arm: str, cell: str | None, replicate: int) -> Planned:
+    """The one trial that the command line names; `cell` is `latent_dim=8,images=256`, any subset that leaves one."""
+    if arm not in study.arms:
+        raise InputError(f"--arm {arm}: no such arm{nearest(arm, study.arms)}; the arms are: {', '.join(study.arms)}")
+    wanted = _cell_values(study, cell or "")
+    cells = [each.values for each in study.cells if wanted.items() <= each.values.items()]
+    if len(cells) != 1:
+        number = "no cell" if not cells else f"{len(cells)} cells"
+        choices = "; ".join(_written(each) for each in study.cells[:6])
+        raise InputError(f"--cell {cell or '(not given)'}: {number} of {study.document.path} fit; there are: {choices}")
+    for planned in trials(study):
+        if (planned.arm, planned.cell, planned.replicate) == (arm, cells[0], replicate):
+            return planned
+    raise InputError(
+        f"--replicate {replicate}: arm {arm} has the replicates {', '.join(map(str, study.arms[arm].replicates))}"
+    )
+
+
+def _cell_values(study: Study, text: str) -> dict[str, Any]:
+    values = {}
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        names = list(study.cells[0].values)
+        if not equals or name not in names:
+            raise InputError(f"--cell {text}: write it as {names[0]}=VALUE; the grid keys are: {', '.join(names)}")
+        values[name] = parse_value(value)
+    return values
+
+
+def _written(cell: Cell) -> str:
+    return ",".join(f"{name}={value}" for name, value in cell.values.items())
+
+
+def states(planned: Sequence[Planned], ledger: Ledger, longest: int) -> dict[str, str]:
+    """Key -> done | running | failed | pending, as the results folder tells."""
+    return {key: ledger.state(key, longest) for key in {each.key for each in planned}}
+
+
+def counts(planned: Iterable[Planned], states: dict[str, str]) -> dict[tuple[str, str], Counter[str]]:
+    """(cell, arm) -> how many replicates are in each state."""
+    table: dict[tuple[str, str], Counter[str]] = {}
+    for each in planned:
+        cell = ", ".join(f"{name} {value}" for name, value in each.cell.items())
+        table.setdefault((cell, each.arm), Counter())[states[each.key]] += 1
+    return table
+
+
+def record(study: Study, planned: Sequence[Planned], patches_file: Path) -> tables.Plan:
+    """The plan as analysis reads it, with what is known of the patches."""
+    from qgan.ebsd.dataset import read_footer
+
+    footer = read_footer(patches_file)
+    return tables.Plan(
+        study=study.name,
+        baseline=study.baseline,
+        arms=list(study.arms),
+        horizons=study.horizons,
+        window=study.window,
+        trials=[tables.PlannedTrial(each.key, each.arm, each.cell, each.replicate) for each in planned],
+        study_file=study.document.text,
+        data={
+            "source": study.source.source,
+            "microstructure": study.source.microstructure,
+            "content_hash": footer.content_hash,
+            "recipe": footer.recipe,
+            "count": footer.count,
+            "height": footer.height,
+            "width": footer.width,
+            "step_um": footer.step_um,
+            "evaluation": study.source.evaluation,
+        },
+    )

@@ -1,0 +1,104 @@
+"""One trial from start to end, with its ledger entries: the function that Ray runs, and `study trial` too."""
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qgan.errors import InputError
+from qgan.trial import canonical
+from study import ledger, provenance
+from study.plan import Planned
+
+if TYPE_CHECKING:
+    from qgan.ebsd.dataset import Patches
+    from qgan.training import Epoch
+
+Watch = Callable[["Epoch"], None]
+
+WRITE_EVERY_S = 5.0  # curve and status on disk are at most so old while a trial runs, or one epoch
+_LOG_LINES = 12
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process anywhere needs to run one trial."""
+
+    planned: Planned
+    horizons: list[int]
+    patches: Path
+    folder: Path  # of the trial
+    command: str  # reproduces the trial in one process
+    cpus: float
+    gpus: float
+
+
+def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
+    """Train the trial of `job`, keep its ledger entry, show every new epoch to `watch`; True when it is done.
+
+    What goes wrong inside becomes a failure row with its cause, unless `raise_errors` (for a debugger).
+    """
+    import torch
+
+    from qgan.ebsd.dataset import read_footer
+    from qgan.training import train
+
+    torch.set_num_threads(max(1, int(job.cpus)))
+    device = "cuda" if job.gpus and torch.cuda.is_available() else "cpu"
+    folder = ledger.TrialFolder(job.folder)
+    footer = read_footer(job.patches)
+    record = folder.begin(
+        job.planned.key,
+        trial=canonical(job.planned.trial),
+        command=job.command,
+        provenance={**provenance.collect(), "data_hash": footer.content_hash},
+    )
+    patches_footer = {
+        "height": footer.height,
+        "width": footer.width,
+        "step_um": footer.step_um,
+        "channels": [dataclasses.asdict(channel) for channel in footer.channels],
+    }
+    epochs: list[Epoch] = []
+    written = time.monotonic()
+    try:
+        data = _patches(job.patches, job.patches.stat().st_mtime_ns)
+        for epoch in train(job.planned.trial, data, horizons=job.horizons, checkpoint=folder.checkpoint, device=device):
+            epochs.append(epoch)
+            last = epoch.epoch == job.horizons[-1]
+            if last or epoch.checkpointed or time.monotonic() - written > WRITE_EVERY_S:
+                folder.write_curve(epochs)
+                folder.write_images(epochs, patches_footer)
+                reached = [horizon for horizon in job.horizons if horizon <= epoch.epoch]
+                record = dataclasses.replace(record, epoch=epoch.epoch, horizon=max([record.horizon, *reached]))
+                folder.write_record(dataclasses.replace(record, status="done") if last else record)
+                written = time.monotonic()
+            watch(epoch)
+    except Exception as error:  # a user's or a program's error ends this trial, not the study
+        if raise_errors:
+            raise
+        if epochs:
+            folder.write_curve(epochs)
+        folder.write_record(ledger.failed(record, _cause(error), len(epochs), _log(error)))
+        return False
+    return True
+
+
+@lru_cache(maxsize=1)  # a worker runs many trials on one set of patches
+def _patches(path: Path, modified_ns: int) -> "Patches":
+    from qgan.ebsd.dataset import read_patches
+
+    return read_patches(path)
+
+
+def _cause(error: Exception) -> str:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return first if isinstance(error, InputError | RuntimeError) else f"{type(error).__name__}: {first}"
+
+
+def _log(error: Exception) -> str:
+    return "\n".join("".join(traceback.format_exception(error)).splitlines()[-_LOG_LINES:])

@@ -1,0 +1,43 @@
+"""Mappings of a study file into settings dataclasses, errors into sentences with a line."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from qgan.errors import InputError
+from study.document import Document, Where, nearest
+
+T = TypeVar("T")
+
+
+@cache
+def _adapter(settings: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(settings)
+
+
+def validate(document: Document, where: Where, settings: type[T], values: Mapping[str, Any]) -> T:
+    """A settings dataclass from a mapping; the first error as a sentence with its line."""
+    try:
+        # JSON mode: strict about types, yet takes a mapping for a dataclass
+        validated: T = _adapter(settings).validate_json(json.dumps(values))  # type: ignore[arg-type]
+        return validated
+    except ValidationError as error:
+        first = error.errors()[0]
+        here = (*where, *first["loc"])
+        allowed = [each.name for each in dataclasses.fields(settings)]  # type: ignore[arg-type]
+        cause = first.get("ctx", {}).get("error")
+        if first["type"] == "unexpected_keyword_argument":
+            key = str(first["loc"][-1])
+            raise document.error(here, f"unknown key{nearest(key, allowed)}; allowed: {', '.join(allowed)}") from None
+        if isinstance(cause, InputError):
+            raise document.error(
+                (*where, cause.key) if cause.key else where, str(cause).removeprefix(f"{cause.key} ")
+            ) from None
+        given = first.get("input")
+        if first["type"] == "missing":
+            raise document.error(here, "is missing") from None
+        raise document.error(here, f"{first['msg'].removeprefix('Input ')}, not {given!r}") from None

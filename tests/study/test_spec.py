@@ -1,0 +1,154 @@
+"""Study files: what is accepted, and that every mistake is one sentence with file, line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from qgan.errors import InputError
+from qgan.trial import BernoulliSettings, QcbmSettings
+from study.spec import load
+
+GOOD = """\
+study: tiny
+data: {source: synthetic, microstructure: ferrite, count: 100, evaluation: 40}
+arms:
+  bernoulli: {prior: bernoulli}
+  qcbm: {prior: qcbm, layers: 1, learning_rate: 0.1}
+baseline: bernoulli
+grid: {latent_dim: [4, 6], images: [16, 32], epochs: [20, 10]}
+replicates: 3
+train: {batch_size: 8, learning_rate: 1e-4}
+score: {images: 20, window: 5}
+resources: {cpu: 1}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def writer(text: str) -> Path:
+        path = tmp_path / "tiny.yaml"
+        path.write_text(text)
+        return path
+
+    return writer
+
+
+def test_a_good_file(write) -> None:
+    study = load(write(GOOD))
+    assert study.horizons == [10, 20]
+    assert [cell.values for cell in study.cells] == [
+        {"latent_dim": n, "images": images} for n in (4, 6) for images in (16, 32)
+    ]
+    assert study.cells[0].train.learning_rate == 1e-4  # PyYAML alone reads 1e-4 as text
+    assert study.arms["bernoulli"].prior == BernoulliSettings()
+    assert study.folder == Path("results/tiny")
+
+
+def test_every_shipped_study_file_loads() -> None:
+    files = sorted(Path("search_spaces").glob("*.yaml"))
+    assert files
+    for path in files:
+        assert load(path).cells
+
+
+def test_grid_names_settings_of_arms_and_of_train(write) -> None:
+    grid = "epochs: [20, 10], layers: [1, 2], train.learning_rate: [1.0e-4, 1.0e-3]"
+    study = load(write(GOOD.replace("epochs: [20, 10]", grid)))
+    assert len(study.cells) == 16
+    last = study.cells[-1]
+    assert last.priors["qcbm"] == QcbmSettings(layers=2)
+    assert last.priors["bernoulli"] == BernoulliSettings()
+    assert last.train.learning_rate == 1e-3
+    assert last.train.batch_size == 8
+
+
+def test_an_arm_may_have_its_own_replicates(write) -> None:
+    study = load(write(GOOD.replace("layers: 1,", "layers: 1, replicates: {first: 6, count: 2},")))
+    assert list(study.arms["qcbm"].replicates) == [6, 7]
+    assert list(study.arms["bernoulli"].replicates) == [0, 1, 2]
+
+
+def test_values_from_the_command_line(write) -> None:
+    study = load(write(GOOD), ["train.batch_size=4", "grid.epochs=[5]", "arms.qcbm.layers=2"])
+    assert study.cells[0].train.batch_size == 4
+    assert study.horizons == [5]
+    assert study.cells[0].priors["qcbm"] == QcbmSettings(layers=2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("layers", "layrs", 5, ["arms.qcbm.layrs", "unknown key", "`layers`"]),
+        ("score:", "scor:", 10, ["scor", "unknown key", "`score`"]),
+        ("prior: qcbm", "prior: qcmb", 5, ["arms.qcbm.prior", "`qcbm`", "bernoulli, qcbm"]),
+        ("prior: qcbm, ", "", 5, ["arms.qcbm", "prior"]),
+        ("layers: 1", "layers: true", 5, ["arms.qcbm.layers", "integer", "True"]),
+        ("layers: 1", "layers: 1.5", 5, ["arms.qcbm.layers", "integer", "1.5"]),
+        ("layers: 1", "layers: 0", 5, ["arms.qcbm.layers", "1 or more", "0"]),
+        ("layers: 1", "layers: 1, layers: 2", 5, ["layers", "twice"]),
+        ("learning_rate: 0.1", "learning_rate: fast", 5, ["arms.qcbm.learning_rate", "number", "fast"]),
+        ("learning_rate: 0.1", "connectivity: ful", 5, ["arms.qcbm.connectivity", "full"]),
+        ("baseline: bernoulli", "baseline: bernouli", 6, ["baseline", "`bernoulli`"]),
+        ("[4, 6]", "[4, 60]", 7, ["grid.latent_dim", "60", "26"]),
+        ("[4, 6]", "[]", 7, ["grid.latent_dim", "empty"]),
+        ("[4, 6]", "[4, 4]", 7, ["grid.latent_dim", "twice"]),
+        ("[16, 32]", "[sixteen]", 7, ["grid.images", "sixteen"]),
+        ("images: [16, 32], ", "", 7, ["grid", "images", "missing"]),
+        ("epochs:", "widht: [3], epochs:", 7, ["grid.widht", "`width`"]),
+        ("epochs:", "learning_rate: [0.1], epochs:", 7, ["train.learning_rate", "qcbm.learning_rate"]),
+        ("epochs:", "layers: [0], epochs:", 7, ["grid.layers", "1 or more"]),
+        ("replicates: 3", "replicates: 0", 8, ["replicates", "at least one"]),
+        ("replicates: 3", "replicates: many", 8, ["replicates", "many"]),
+        ("batch_size: 8", "batch_size: 1", 9, ["train.batch_size", "2 or more"]),
+        ("window: 5", "window: 0", 10, ["score.window", "at least 1"]),
+        ("images: 20", "images: 21", 10, ["score.images", "at most 20"]),
+        ("window: 5", "every: 3", 7, ["grid.epochs", "score.every"]),
+        ("cpu: 1", "gpu: 2", 11, ["resources.gpu", "from 0 to 1"]),
+        ("evaluation: 40", "evaluation: 100", 2, ["data.evaluation", "fewer than count"]),
+        ("ferrite", "pearlite", 2, ["data.microstructure", "ferrite or bainite"]),
+        ("source: synthetic, ", "", 2, ["data", "source"]),
+        ("study: tiny", "study: ../tiny", 1, ["study", "folder"]),
+        ("study: tiny", "study: [tiny", 2, ["YAML"]),
+    ],
+)
+def test_mistakes_name_file_line_and_key(write, old: str, new: str, line: int, words: list[str]) -> None:
+    assert old in GOOD
+    with pytest.raises(InputError) as caught:
+        load(write(GOOD.replace(old, new, 1)))
+    message = str(caught.value)
+    assert f"tiny.yaml:{line}: " in message
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("key", ["study", "data", "arms", "baseline", "grid", "replicates"])
+def test_missing_sections_are_named(write, key: str) -> None:
+    text = "".join(line for line in GOOD.splitlines(keepends=True) if not line.startswith((f"{key}:", "  ")))
+    with pytest.raises(InputError, match=f"`{key}` is missing" if key != "arms" else "arms"):
+        load(write(text))
+
+
+def test_files_that_are_no_study_files(tmp_path: Path) -> None:
+    near = tmp_path / "ferrite.yaml"
+    near.write_text(GOOD)
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(bytes(range(256)))
+    words = tmp_path / "words.yaml"
+    words.write_text("just words")
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("")
+    for path, message in [
+        (tmp_path / "ferite.yaml", "did you mean"),
+        (tmp_path, "folder"),
+        (binary, "cannot be read as text"),
+        (words, "not a study file"),
+        (empty, "not a study file"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            load(path)
+
+
+@pytest.mark.parametrize("assignment", ["batch_size", "=3", "train.batch_size.x=3", "train.bath_size=3", "train=[3"])
+def test_bad_assignments(write, assignment: str) -> None:
+    with pytest.raises(InputError):
+        load(write(GOOD), [assignment])
