@@ -67,7 +67,7 @@ def caveats(results: Results, comparison: Comparison) -> list[str]:
             said.append(
                 f"{plural(failed, 'pair')} lost to failures; a failure that depends on the arm biases the answer."
             )
-        said += _few(comparison, cells[np.isfinite(cells["d"])])
+        said += _few(comparison, cells.dropna(subset=["d"]))
         if (window := min(plan.window, comparison.horizon)) < plan.window:
             said.append(
                 f"The final window is {window} epochs instead of {plan.window}: the horizon is shorter, so "
@@ -104,8 +104,8 @@ def _few(comparison: Comparison, cells: pd.DataFrame) -> list[str]:
 def effects_of(comparison: Comparison, arm: str) -> pd.DataFrame:
     """The cells where an arm has an effect, at the horizon of the answer."""
     cells = comparison.cells
-    known = np.isfinite(cells["d"].to_numpy(dtype=float))
-    return cells.loc[known & (cells["arm"] == arm) & (cells["horizon"] == comparison.horizon)]
+    here: pd.DataFrame = cells[(cells["arm"] == arm) & (cells["horizon"] == comparison.horizon)]
+    return here.dropna(subset=["d"])
 
 
 def plural(count: int, noun: str) -> str:

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from analysis.inference import Interval, t_band
 
 INK = "#1c1e21"
 POINTS = 400  # of a drawn curve: two per millimetre at the width of a report
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
@@ -34,7 +35,7 @@ _STYLE = {
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
 }
-_SVG = {"svg.fonttype": "none", "svg.hashsalt": "analysis"}  # the page's font; same figure, same bytes
+_SVG: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "analysis"}  # the page's font; same figure, same bytes
 # per cent that may label an axis of relative improvement, the most wanted first
 _PERCENT = [0, 100, -50, 300, -75, 900, -90, 50, -33, 25, -20, 10, -10, 200, -67, 20, 5, -5, 15, 30, 2, -2, 1, -1]
 
@@ -77,18 +78,20 @@ def mmd_figure(
                 axes.hlines(level, 0, max(horizons), colour, "--", linewidth=1, alpha=0.9)
         floor = epochs["floor_v"].astype(float).mean()
         if floor > 0:
-            axes.axhline(floor, color=INK, linestyle=":", linewidth=1.2, label="floor (real against real)")
+            axes.axhline(floor, color=INK, linestyle=":", linewidth=1.2, label="floor")
         axes.axvspan(max(0, max(horizons) - window), max(horizons), color=INK, alpha=0.08, linewidth=0)
         for horizon in horizons[:-1]:
             axes.axvline(horizon, color=INK, alpha=0.25, linewidth=0.8)
         axes.set(xlabel="epoch", ylabel="MMD (Eq. 9)", title=title, xlim=(0, max(horizons)))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
         # a band over two replicates can be decades wide and must not set the scale, so the curves do
         levels = epochs["mmd_v"].astype(float)
         levels = levels[np.isfinite(levels) & (levels > 0)]
         if len(levels):
             low = min(levels.min(), floor) if floor > 0 else levels.min()
             _log_scale(axes, low / 1.2, levels.max() * 1.2)
-            figure.legend(loc="outside lower center", ncols=3, frameon=False)
+            longest = max(map(len, axes.get_legend_handles_labels()[1]))
+            figure.legend(loc="outside lower center", ncols=max(1, 96 // (longest + 8)), frameon=False)
         else:
             axes.set_yticks([])
             axes.text(0.5, 0.5, "no scored epoch yet", transform=axes.transAxes, ha="center")
@@ -135,17 +138,15 @@ def improvement_figure(
     """
     arms = [arm for arm in colours if (cells["arm"] == arm).any()]
     rows = list(dict.fromkeys(cells["cell"]))
-    labels = [*rows, *(["pooled over cells"] if pooled else [])]
+    labels = [*(row.replace(", ", ",\n") for row in rows), *(["pooled\nover cells"] if pooled else [])]
     edges = np.abs([*pairs["d"], *cells["d"], *(each.estimate for each in pooled.values())]).astype(float)
-    bounds = np.abs([*cells["low"], *cells["high"]]).astype(float)
-    widest = np.nanmax(np.concatenate([edges, bounds]), initial=0.05)
-    reach = min(widest, max(3 * np.nanmax(edges, initial=0.05), 0.2))
+    reach = max(3 * np.nanmax(edges, initial=0.05), 0.2)
     ends = [*pairs["d"], *cells["d"], *cells["low"], *cells["high"]]
     ends += [end for each in pooled.values() for end in (each.low, each.high)]
     left, right = (float(each(np.clip([*ends, 0.0], -reach, reach))) for each in (np.nanmin, np.nanmax))
     left, right = left - 0.08 * (right - left), right + 0.08 * (right - left)
     with _styled():
-        figure = Figure(figsize=(6.4, 1.1 + 0.34 * len(labels) * max(1, len(arms))), layout="constrained")
+        figure = Figure(figsize=(5.2, 0.9 + (0.28 + 0.16 * len(arms)) * len(labels)), layout="constrained")
         axes = figure.add_subplot()
         axes.axvline(0, color=INK, linewidth=1)
         if pooled:
@@ -154,7 +155,8 @@ def improvement_figure(
             offset = (index - (len(arms) - 1) / 2) * 0.7 / len(arms)
             for row, cell in enumerate(rows):
                 met = pairs[(pairs["arm"] == arm) & (pairs["cell"] == cell)]
-                axes.plot(met["d"], np.full(len(met), row + offset), "o", color=colours[arm], alpha=0.45, ms=4)
+                below = np.full(len(met), row + offset + 0.2 / len(arms))
+                axes.plot(met["d"], below, "o", color=colours[arm], alpha=0.6, ms=4, mew=0)
                 here = cells[(cells["arm"] == arm) & (cells["cell"] == cell)]
                 for d, low, high in here[["d", "low", "high"]].itertuples(index=False):
                     _draw_interval(axes, row + offset, d, low, high, (left, right), colours[arm], "|")
@@ -166,7 +168,7 @@ def improvement_figure(
             axes.plot([], [], "-", color=colours[arm], linewidth=2, label=arm)
         axes.set_yticks(range(len(labels)), labels)
         axes.set(xlim=(left, right), ylim=(len(labels) - 0.5, -0.5))
-        axes.set_xlabel("relative improvement (Eq. 10); right of 0 the arm beats the baseline")
+        axes.set_xlabel("relative improvement (Eq. 10); right of 0: better than the baseline")
         ticks = _percent_ticks(left, right)
         axes.xaxis.set_major_locator(FixedLocator([float(np.log1p(each / 100)) for each in ticks]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda d, _: signed_percent(d)))

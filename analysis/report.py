@@ -55,7 +55,7 @@ def render(results: Results) -> str:
     )
     environment.filters |= {
         "percent": signed_percent,
-        "mmd": lambda value: f"{value:#.3g}".rstrip(".").replace("-", "−") if np.isfinite(value) else "–",
+        "mmd": _mmd,
         "interval": lambda row: answer.interval_text(Interval(row["d"], row["low"], row["high"], 0)),
         "plural": answer.plural,
         "wins": answer.win_text,
@@ -78,6 +78,13 @@ def render(results: Results) -> str:
     )
 
 
+def _mmd(value: float) -> str:
+    if not np.isfinite(value):
+        return "–"
+    text = f"{value:z.5f}" if abs(value) < 0.001 else f"{value:#.3g}".rstrip(".")
+    return text.replace("-", "−")
+
+
 def _what_was_run(results: Results) -> dict[str, Any]:
     planned = results.plan.trials
     counts: dict[tuple[str, str], str] = {}
@@ -94,7 +101,7 @@ def _what_was_run(results: Results) -> dict[str, Any]:
             arm: len({trial.replicate for trial in planned if trial.arm == arm}) for arm in results.plan.arms
         },
         "last_seen": str(max(seen)).replace("T", " ")[:16] + " UTC" if seen else None,
-        "hours": sum(each or 0 for each in seconds) / 3600,
+        "minutes": sum(each or 0 for each in seconds) / 60,
     }
 
 
@@ -137,7 +144,7 @@ def _wins(comparison: Comparison) -> list[dict[str, Any]]:
         # a lost pair counts as a loss of the arm here, whichever of the two failed
         here = pairs[(pairs["arm"] == arm) & pairs["state"].isin(["scored", "failed"])]
         strict = win_rate(here["d"].fillna(-1.0)) if here["d"].isna().any() else None
-        rows.append({"arm": arm, "pairs": rate, "strict": strict, "cells": comparison.cell_wins.get(arm)})
+        rows.append({"arm": arm, "pairs": rate, "strict": strict, "cells": comparison.cell_wins[arm]})
     return rows
 
 

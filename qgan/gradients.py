@@ -11,6 +11,7 @@ from torch import Tensor
 
 from qgan.circuits import ExactSampler, Sampler
 from qgan.circuits.codes import to_bits, to_integers
+from qgan.errors import InputError
 
 Score = Callable[[Tensor], Tensor]  # f: codes (k, n_bits) float32 -> (k,)
 
@@ -24,6 +25,7 @@ class Gradient:
     circuits: int  # circuits run (0 where none was needed)
     shots: int  # codes measured over all circuits
     scores: int  # distinct codes whose f was evaluated
+    saved: int = 0  # circuits left out, as their angle is silent
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Exact:
             loss = p @ f.to(p.dtype)
             (values,) = torch.autograd.grad(loss, theta)
             return Gradient(values, loss.item(), circuits=0, shots=0, scores=scores)
+        if self.shots < 2:
+            raise InputError(f"gradient exact on 2**{n_bits} codes needs 2 or more shots, not {self.shots}", "shots")
         codes = to_integers(sampler.sample(theta.detach()[None], self.shots)[0])
         f, scores = _score_once(codes, n_bits, score)
         baselined = (f - f.mean()).to(p.dtype)
@@ -76,7 +80,8 @@ class FiniteDifference:
         plus, minus = f.mean(-1).to(theta.dtype).chunk(2)
         values = torch.zeros_like(theta)
         values[heard] = (plus - minus) / (2 * self.epsilon)
-        return Gradient(values, f.mean().item(), circuits=2 * len(steps), shots=f.numel(), scores=scores)
+        run, saved = 2 * len(steps), 2 * (len(theta) - len(steps))
+        return Gradient(values, f.mean().item(), circuits=run, shots=f.numel(), scores=scores, saved=saved)
 
 
 def _score_once(codes: Tensor, n_bits: int, score: Score) -> tuple[Tensor, int]:

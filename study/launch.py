@@ -81,6 +81,10 @@ class _Watch(tune.Callback):  # type: ignore[misc]
     def __init__(self, jobs: dict[str, Job], ledger: Ledger, progress: Progress) -> None:
         self.jobs, self.ledger, self.progress = jobs, ledger, progress
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its callbacks for a restore that we never ask for; a terminal cannot be pickled."""
+        return {}
+
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:

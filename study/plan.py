@@ -95,8 +95,8 @@ def _written(cell: Cell) -> str:
 
 
 def states(planned: Sequence[Planned], ledger: Ledger, longest: int) -> dict[str, str]:
-    """Key -> done | running | failed | pending, as the results folder tells."""
-    return {key: ledger.state(key, longest) for key in {each.key for each in planned}}
+    """Key -> done | running | failed | pending, in the plan's order, as the results folder tells."""
+    return {key: ledger.state(key, longest) for key in dict.fromkeys(each.key for each in planned)}
 
 
 def counts(planned: Iterable[Planned], states: dict[str, str]) -> dict[tuple[str, str], Counter[str]]:

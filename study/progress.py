@@ -59,7 +59,10 @@ class Progress:
         self.seen.pop(key, None)
         finished = sum(each in ("done", "failed") for each in self.states.values())
         self.console.print(
-            f"[{finished}/{len(self.states)}] {self.planned[key]}: {state}, {detail}", markup=False, highlight=False
+            f"[{finished}/{len(self.states)}] {self.planned[key]}: {state}, {detail}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
 
     def table(self) -> Table:

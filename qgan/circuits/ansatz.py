@@ -66,7 +66,7 @@ class Ansatz:
     @property
     def n_parameters(self) -> int:
         """P, the length of theta: 114 for 12 qubits, full, one layer."""
-        return self.rz(self.layers).stop
+        return int(self.rz(self.layers).stop)
 
     def rx(self, layer: int) -> slice:
         """Where in theta the RX angles of a layer's region 3 are; layer 0 is region 1."""

@@ -29,9 +29,7 @@ def draw(cumulative: Tensor, count: int, stream: torch.Generator) -> Tensor:
 
     Inverts the running sums, since torch.multinomial ends at 2**24 codes.
     """
-    uniform = torch.rand(
-        len(cumulative), count, generator=stream, dtype=cumulative.dtype, device=cumulative.device
-    )
+    uniform = torch.rand(len(cumulative), count, generator=stream, dtype=cumulative.dtype, device=cumulative.device)
     # right=True steps over codes of probability 0; the clamp catches a sum that rounding left short of its end
     codes = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
     return codes.clamp_(max=cumulative.shape[-1] - 1)

@@ -48,7 +48,7 @@ def read_ang(path: Path, phase_map: dict[str, int]) -> Scan:
     """A .ang file as a `Scan`; `phase_map`: phase name -> code, where name and lattice do not tell."""
     text = path.read_bytes().decode("utf-8", "replace")
     header = _header(text)
-    rows, width, warnings = _rows(path.name, text)
+    rows, width, warnings = _rows(str(path), text)
     euler, x, y, quality, seventh = rows[:, :3], rows[:, 3], rows[:, 4], rows[:, 5], rows[:, 6]
     is_emsoft = width == _COLUMNS or "emsoft" in header.text.lower()
 
@@ -56,13 +56,13 @@ def read_ang(path: Path, phase_map: dict[str, int]) -> Scan:
     missing |= np.all(euler == 0, axis=1) & (quality == 0)
     if not is_emsoft:
         missing |= seventh <= -1
-    if np.any(np.abs(euler[~missing]) > _UNINDEXED):
+    if np.any(np.abs(euler[~missing]) > _UNINDEXED + 1e-3):
         euler = np.radians(euler)
         warnings.append("some angles are above 4 pi: all are taken for degrees")
 
     phases, code = _phases(header, rows[:, 7].astype(np.int64), missing, phase_map, warnings)
     code[missing] = NOISE
-    grid = place(x, y, path.name, _number(header.grid.get("xstep")))
+    grid = place(x, y, str(path), _number(header.grid.get("xstep")))
     warnings += [*grid.warnings, *_lies(header, grid)]
     euler = np.where((code == NOISE)[:, None], 0, euler)
     return Scan(

@@ -52,8 +52,7 @@ def clean(scan: Scan, settings: Settings) -> CleanMap:
     if scan.confidence is not None:
         phase[scan.confidence < settings.min_confidence] = NOISE
     regions = segment(orientations, phase, settings.grain_angle_deg)
-    spikes = (regions.labels >= 0) & (regions.sizes[regions.labels] < settings.min_region)
-    phase[spikes] = NOISE
+    phase[np.isin(regions.labels, np.flatnonzero(regions.sizes < settings.min_region))] = NOISE
     flagged = np.mean(phase == NOISE)
     passes = _fill(orientations, phase, scan.quality, settings)
     left = np.mean(phase == NOISE)

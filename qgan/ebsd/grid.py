@@ -39,20 +39,20 @@ def place(x: NDArray[np.float64], y: NDArray[np.float64], source: str, header_st
     step_x, step_y = _step(x, header_step_um), _step(y, header_step_um)
     if step_x is None or step_y is None:
         raise InputError(f"{source}: all points lie on one line: not a map")
+    row, row_off = _pixels(y, step_y)
+    column, column_off = _pixels(x, step_x)
+    off = np.mean((row_off > _OFF_GRID) | (column_off > _OFF_GRID))
+    if off > 0.05:
+        raise InputError(f"{source}: {off:.0%} of the points lie between the places of a square grid: not a map")
     if abs(step_y / step_x - np.sqrt(3)) < 0.05 and _is_staggered(x, y, step_x, step_y):
         raise InputError(f"{source}: a hexagonal grid, which is not supported yet; export the scan with a square grid")
     if abs(step_y / step_x - 1) > 0.02:
         raise InputError(f"{source}: pixels of {step_x:g} x {step_y:g} um are not square, which is not supported")
-    row, row_off = _pixels(y, step_y)
-    column, column_off = _pixels(x, step_x)
     shape = int(row.max()) + 1, int(column.max()) + 1
     if shape[0] * shape[1] > _SPARSE * len(x):
         raise InputError(
             f"{source}: {len(x)} points at steps of {step_x:g} um spread over {shape[1]} x {shape[0]} places: not a map"
         )
-    off = np.mean((row_off > _OFF_GRID) | (column_off > _OFF_GRID))
-    if off > 0.05:
-        raise InputError(f"{source}: {off:.0%} of the points lie between the places of a square grid: not a map")
     warnings = []
     places = len(np.unique(row * shape[1] + column))
     if places < len(x):

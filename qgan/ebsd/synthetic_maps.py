@@ -73,12 +73,13 @@ def _bainite(size: int, step_um: float, rng: np.random.Generator) -> _Steel:
     packet = packet.reshape(size, size)
 
     t = _between_ks_and_nw(rng.uniform(0.15, 0.6))  # where measured relations lie
+    habit, bain = _habit_planes_and_bain_axes(t)
     same_bain = rng.uniform(0.25, 0.6)
     wavy = places + 0.4 * _smooth(size, 4 / step_um, 2, rng)
 
     block, lath = np.empty((size, size), np.int64), np.empty((size, size), np.int64)
     edge_um = np.empty((size, size))
-    relations: list[Floats] = []
+    ferrite = np.empty((0, 4))  # orientation of each block
     laths = 0
     for number, packed in enumerate(packets):
         inside = packet == number
@@ -88,17 +89,17 @@ def _bainite(size: int, step_um: float, rng: np.random.Generator) -> _Steel:
         widening = 1 / max(np.hypot(normal[0], normal[1]), 0.35)
         along = wavy[inside] @ (normal[:2] / np.hypot(normal[0], normal[1]))
         bands, edge_um[inside] = _bands(along, max(2.0, 3.2 * step_um) * widening, 0.35, rng)
-        block[inside] = bands + len(relations)
-        variants = _variant_sequence(bands.max() + 1, int(plane), t, same_bain, rng)
-        relations += [crystal.multiply(crystal.multiply(t, variant), mother) for variant in variants]
+        block[inside] = bands + len(ferrite)
+        variants = _variant_sequence(bands.max() + 1, np.flatnonzero(habit == plane), bain, same_bain, rng)
+        ferrite = np.concatenate([ferrite, crystal.multiply(crystal.variants(t)[variants], mother)])
         fine, _ = _bands(along, max(0.9, 2.2 * step_um) * widening, 0.25, rng)
         # a lath ends where its block does
         _, split = np.unique(np.stack([bands, fine]), axis=1, return_inverse=True)
         lath[inside] = split.ravel() + laths
         laths += split.max() + 1
-    q = crystal.multiply(_rotations(rng.uniform(0.8, 1.8, len(relations)), rng), np.array(relations))
+    q = crystal.multiply(_rotations(rng.uniform(0.8, 1.8, len(ferrite)), rng), ferrite)
     lath_turn = _vectors(np.radians(rng.uniform(0.8, 2.6, laths)), rng)[lath]
-    bend = _smooth(size, 2 / step_um, 3, rng) * np.radians(rng.uniform(1.5, 4.0))
+    bend = _smooth(size, 3 / step_um, 3, rng) * np.radians(rng.uniform(1.5, 4.0))
     orientations = crystal.multiply(crystal.from_rotation_vector(lath_turn + bend), q[block])
 
     film_share = rng.uniform(0.02, 0.1) if rng.random() < 0.8 else 0.0  # granular bainite has no films
@@ -109,7 +110,7 @@ def _bainite(size: int, step_um: float, rng: np.random.Generator) -> _Steel:
         orientations=orientations,
         phase=np.where(film, FCC, BCC).astype(np.uint8),
         regions=2 * block + film,
-        quality=rng.uniform(0.42, 0.66, len(relations))[block] - 0.05 * film,
+        quality=rng.uniform(0.42, 0.66, len(ferrite))[block] - 0.05 * film,
         error_share=rng.uniform(0.04, 0.09),
     )
 
@@ -199,17 +200,24 @@ def _planes() -> Floats:
     return crystal.unit(np.array([[1.0, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]]))
 
 
-def _variant_sequence(count: int, plane: int, t: Floats, same_bain: float, rng: np.random.Generator) -> list[Floats]:
-    """S (4,) of each block along a packet: the six whose habit plane is `plane`, often of one Bain group."""
-    matrices = [crystal.to_matrix(s) for s in crystal.symmetries()]
-    choice = [k for k, m in enumerate(matrices) if abs((m @ _planes()[plane]).sum()) > 1.7]
-    # the Bain axis is the austenite cube axis that stays near a cube axis of the ferrite
-    bain = {k: int(np.argmax(np.abs(crystal.to_matrix(t) @ matrices[k]).max(axis=0))) for k in choice}
+def _habit_planes_and_bain_axes(t: Floats) -> tuple[Labels, Labels]:
+    """Of each variant (24,): which {111} plane of the austenite it keeps, and which cube axis it shortens (Bain)."""
+    rotations = [crystal.to_matrix(s) for s in crystal.symmetries()]
+    habit = [np.argmax([abs((r @ plane).sum()) for plane in _planes()]) for r in rotations]
+    # the shortened axis is the one that stays near a cube axis of the ferrite
+    bain = [np.argmax(np.abs(crystal.to_matrix(t) @ r).max(axis=0)) for r in rotations]
+    return np.array(habit), np.array(bain)
+
+
+def _variant_sequence(
+    count: int, choice: Labels, bain: Labels, same_bain: float, rng: np.random.Generator
+) -> list[int]:
+    """The variants of the blocks along a packet, out of the six in `choice`, often of the last one's Bain axis."""
     sequence = [int(rng.choice(choice))]
     while len(sequence) < count:
-        options = [k for k in choice if bain[k] == bain[sequence[-1]]] if rng.random() < same_bain else choice
+        options = choice[bain[choice] == bain[sequence[-1]]] if rng.random() < same_bain else choice
         sequence.append(int(rng.choice(options)))
-    return [crystal.symmetries()[k] for k in sequence]
+    return sequence
 
 
 def _between_ks_and_nw(share: float) -> Floats:

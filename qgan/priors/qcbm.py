@@ -23,9 +23,7 @@ class QcbmPrior:
     Between updates theta stands still, so its distribution is computed once and `sample` runs no circuit.
     """
 
-    def __init__(
-        self, ansatz: Ansatz, settings: QcbmSettings, sampler: ExactSampler, stream: torch.Generator
-    ) -> None:
+    def __init__(self, ansatz: Ansatz, settings: QcbmSettings, sampler: ExactSampler, stream: torch.Generator) -> None:
         self.latent_dim = ansatz.n_qubits
         self.settings = settings
         self.stream = stream

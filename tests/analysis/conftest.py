@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,18 @@ def _write_images(home: Path, epochs: Sequence[int], rng: np.random.Generator, c
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a study with the settings of `write_study` and returns its folder."""
+    return lambda name="demo", **settings: write_study(tmp_path / "results" / name, **settings)
+
+
+@pytest.fixture
+def study(written: Callable[..., Path]) -> Path:
     """A finished study: 2 cells, bernoulli and qcbm (+30 %), 3 replicates, horizons 20 and 40, window 10."""
-    return write_study(tmp_path / "demo")
+    return written()
+
+
+@pytest.fixture(scope="session")
+def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, to be read only."""
+    return write_study(tmp_path_factory.mktemp("results") / "demo")

@@ -15,7 +15,9 @@ TRIAL = Trial(
 
 
 def test_defaults_written_out_are_the_same_trial() -> None:
-    spelled = replace(TRIAL, prior=QcbmSettings(layers=1, shots=256), train=TrainSettings(width=64), score=ScoreSettings())
+    spelled = replace(
+        TRIAL, prior=QcbmSettings(layers=1, shots=256), train=TrainSettings(width=64), score=ScoreSettings()
+    )
     assert spelled.key == TRIAL.key
 
 

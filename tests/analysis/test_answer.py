@@ -1,0 +1,85 @@
+import json
+
+import pytest
+
+from analysis.answer import answers, caveats, summary
+from analysis.effects import compare
+from analysis.results import load
+
+ARMS, CELLS = ("bernoulli", "qcbm"), (0, 1)
+PENDING = {(arm, cell, replicate): ("pending", 0) for arm in ARMS for cell in CELLS for replicate in range(3)}
+
+
+def said(folder):
+    results = load(folder)
+    comparison = compare(results)
+    return " ".join(answers(results, comparison)), " ".join(caveats(results, comparison))
+
+
+def test_clear_winner(study):
+    answer, caveat = said(study)
+    assert answer.startswith("qcbm beats bernoulli: relative improvement +") and "95 % interval" in answer
+    assert "2 cells and 6 pairs at 40 epochs" in answer
+    assert "at most 3 pairs in a cell" in caveat and "p 0.25" in caveat and "pixels" in caveat
+
+
+def test_clear_loser(written):
+    assert said(written(improvements={"bernoulli": 0, "qcbm": -40}))[0].startswith("bernoulli beats qcbm")
+
+
+def test_no_difference(written):
+    settings = {"improvements": {"bernoulli": 0, "qcbm": 0}, "noise": 0.3, "window": 1}
+    assert "cannot be told apart" in said(written(**settings))[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"improvements": {"bernoulli": 0}}, "No comparison: the study has one arm"),
+        ({"replicates": {"bernoulli": []}}, "no cell in common"),
+        ({"statuses": PENDING}, "No answer yet: no pair of trials is scored at 20 epochs (0 of 12 trials done"),
+        ({"cells": [{"latent_dim": 8}], "replicates": {"qcbm": [0]}}, "One pair says little"),
+        ({"cells": [{"latent_dim": 8}]}, "over 3 pairs of one cell (latent_dim=8)"),
+        ({"replicates": {"qcbm": [7, 8]}}, "unpaired"),
+    ],
+)
+def test_what_cannot_be_said_is_said(written, settings, sentence):
+    assert sentence in said(written(**settings))[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"cells": [{"latent_dim": 8}]}, "One cell says nothing about other"),
+        ({"window": 100}, "The final window is 40 epochs instead of 100"),
+        ({"statuses": {("qcbm", 0, 0): ("failed", 30)}}, "1 pair lost to failures"),
+        ({"statuses": {("qcbm", 0, 0): ("running", 30)}}, "1 of 6 planned pairs are unfinished"),
+        ({"statuses": dict.fromkeys(PENDING, ("running", 30))}, "No pair has reached the longest horizon, 40"),
+        ({"improvements": {"bernoulli": 0, "qcbm": 5, "gaussian": 5}}, "not corrected for the number"),
+    ],
+)
+def test_caveats(written, settings, sentence):
+    assert sentence in said(written(**settings))[1]
+
+
+def test_cells_that_share_a_baseline_trial_are_not_independent(study):
+    plan = json.loads((study / "plan.json").read_text())
+    for key, places in list(plan["trials"].items()):
+        if places[0]["arm"] == "bernoulli" and places[0]["cell"]["latent_dim"] == 10:
+            del plan["trials"][key]
+        elif places[0]["arm"] == "bernoulli":
+            places.append(places[0] | {"cell": {"latent_dim": 10, "images": 256}})
+    (study / "plan.json").write_text(json.dumps(plan))
+    answer, caveat = said(study)
+    assert "6 pairs" in answer and "Cells share trials" in caveat
+
+
+@pytest.mark.parametrize("cells", [1, 2, 9])
+def test_summary_is_three_to_ten_plain_lines(written, cells):
+    text = summary(load(written(cells=[{"latent_dim": 2 + n} for n in range(cells)], images=False)))
+    assert 3 <= len(text.splitlines()) <= 10
+    assert "win rate: qcbm wins" in text and "–" not in text
+
+
+def test_summary_of_a_study_that_has_just_begun(written):
+    assert 3 <= len(summary(load(written(statuses=PENDING))).splitlines()) <= 10

@@ -1,0 +1,150 @@
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+import analysis
+from analysis.errors import ResultsError
+
+SECTIONS = ["answer", "run", "curves", "improvement", "wins", "images", "failures", "provenance", "methods"]
+VOID = {"meta", "link", "img", "br", "path", "use"}
+
+
+class Page(HTMLParser):
+    """The ids, text, references and balance of a page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.ids, self.links, self.images, self.texts, self.open = [], [], [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in values:
+            self.ids.append(values["id"])
+        if tag == "img":
+            self.images.append(values)
+        self.links += [values[name] for name in ("src", "href", "xlink:href") if name in values]
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split()).replace("\u00a0", " ")
+
+
+def report(folder, tmp_path):
+    html = analysis.write_report(folder, tmp_path / "out" / "report.html").read_text()
+    return html, Page(html)
+
+
+@pytest.fixture(scope="module")
+def finished(finished_study, tmp_path_factory):
+    """The folder, report file, HTML and page of a finished study, written once for this module."""
+    folder = tmp_path_factory.mktemp("finished")
+    path = analysis.write_report(finished_study, folder / "out" / "report.html")
+    return path, path.read_text(), Page(path.read_text())
+
+
+def test_report_is_complete_and_self_contained(finished):
+    _, html, page = finished
+    assert not page.open
+    assert [name for name in page.ids if name in {*SECTIONS, "study-file"}] == [*SECTIONS, "study-file"]
+    assert "qcbm beats bernoulli: relative improvement +" in page.text
+    assert all(link.startswith(("#", "data:")) for link in page.links)
+    assert not re.search(r"url\((?!#)|@import|<script", html)
+    assert len(page.images) == 2 and all(each["alt"] and "base64" in each["src"] for each in page.images)
+    assert html.count("<svg") == 3
+    assert "study: <demo> & co" in page.text
+    assert len(html) < 2_000_000
+
+
+def test_references_inside_the_page_exist(finished):
+    _, html, page = finished
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", html)) <= set(page.ids)
+
+
+def test_report_replaces_an_older_one_and_is_alone_in_its_folder(finished, finished_study):
+    path, html, _ = finished
+    analysis.write_report(finished_study, path)
+    assert [each.name for each in path.parent.iterdir()] == ["report.html"]
+    assert path.read_text() == html, "the same results give the same bytes"
+
+
+def test_failures_and_provenance_are_named(written, tmp_path):
+    statuses = {("qcbm", 0, 1): ("failed", 25), ("qcbm", 1, 2): ("running", 30)}
+    study = written(statuses=statuses, revisions=("aaaaaaaaaaaa1", "bbbbbbbbbbbb2"))
+    damaged = analysis.load(study).plan.trials[0].key
+    (study / "trials" / damaged / "trial.json").write_text("{")
+    _, page = report(study, tmp_path)
+    for words in (
+        "CUDA out of memory <12 GiB>",
+        "boom",
+        "study trial study.yaml",
+        "trial.json: damaged",
+        "differ in code revision",
+        "aaaaaaaaaaaa",
+        "torch 2.11.0",
+        "NVIDIA H100",
+        "9 of 12 trials done, 1 failed, 1 damaged, 1 running",
+    ):
+        assert words in page.text, words
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"improvements": {"bernoulli": 0}}, "No comparison"),
+        ({"statuses": {(a, c, r): ("pending", 0) for a in ("bernoulli", "qcbm") for c in (0, 1) for r in range(3)}},
+         "No trial of this cell has written images yet"),
+        ({"replicates": {"bernoulli": [0], "qcbm": [0]}, "cells": [{"latent_dim": 8}]}, "One pair says little"),
+        ({"replicates": {"bernoulli": []}}, "No cell has both the baseline and another arm"),
+        ({"cells": []}, "0 of 0 trials done"),
+        ({"images": False}, "No trial of this cell has written images yet"),
+        ({"statuses": {("qcbm", 0, 0): ("running", 10)}}, "epoch 1, images 0 to 2"),
+    ],
+)  # fmt: skip
+def test_report_is_made_when_something_cannot_be_said(written, tmp_path, settings, words):
+    assert words in report(written(**settings), tmp_path)[1].text
+
+
+def test_empty_folder_is_one_sentence_and_leaves_nothing(tmp_path):
+    with pytest.raises(ResultsError, match=r"no plan\.json"):
+        analysis.write_report(tmp_path, tmp_path / "report.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_browser_shows_the_report_without_complaint(finished, tmp_path):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not on PATH")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", "--enable-logging=stderr", "--window-size=1200,3000"]
+    shot = tmp_path / "shot.png"
+    command = [
+        chromium,
+        *flags,
+        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--screenshot={shot}",
+        finished[0].as_uri(),
+    ]
+    log = subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
+    assert "CONSOLE" not in log
+    assert shot.stat().st_size > 50_000

@@ -1,0 +1,164 @@
+"""One trial: pairing, resume bit for bit, horizons, and what is refused."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from qgan.ebsd.dataset import Patches
+from qgan.errors import InputError
+from qgan.training import IMAGES_KEPT, Batches, Diverged, Epoch, train
+from qgan.trial import (
+    BernoulliSettings,
+    DataSettings,
+    PriorSettings,
+    QcbmSettings,
+    ScoreSettings,
+    TrainSettings,
+    Trial,
+)
+
+CPU = torch.device("cpu")
+QCBM = QcbmSettings(gradient="exact", update_every=2, train_epochs=4)
+PRIORS = [BernoulliSettings(), QCBM, dataclasses.replace(QCBM, gradient="finite_difference", shots=32)]
+
+
+def make_trial(prior: PriorSettings, replicate: int = 0, **train_settings: Any) -> Trial:
+    return Trial(
+        data=DataSettings(patches="test", evaluation=40),
+        latent_dim=3,
+        images=20,
+        replicate=replicate,
+        prior=prior,
+        train=TrainSettings(**{"batch_size": 8, "width": 4, **train_settings}),
+        score=ScoreSettings(images=20),
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def comparable(epoch: Epoch) -> dict[str, Any]:
+    """All that an epoch says but how long it took and where it was saved."""
+    values = {name: value for name, value in vars(epoch).items() if name not in ("seconds", "checkpointed", "images")}
+    if epoch.images is not None:
+        values["images"] = [each.tolist() for each in vars(epoch.images).values()]
+    return values
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=lambda prior: str(vars(prior).get("gradient", prior.prior)))
+def test_resumed_equals_uninterrupted_bit_for_bit(prior: PriorSettings, patches: Patches, tmp_path: Path) -> None:
+    trial = make_trial(prior)
+    whole = [comparable(epoch) for epoch in train(trial, patches, horizons=[6])]
+    checkpoint = tmp_path / "checkpoint.pt"
+    for epoch in train(trial, patches, horizons=[6], checkpoint=checkpoint, checkpoint_every=3):
+        if epoch.epoch == 5:  # killed two epochs after its checkpoint
+            break
+    resumed = list(train(trial, patches, horizons=[6], checkpoint=checkpoint, checkpoint_every=3))
+    assert [comparable(epoch) for epoch in resumed] == whole
+    assert [each.name for each in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_longer_horizon_continues_the_checkpoint(patches: Patches, tmp_path: Path) -> None:
+    trial, checkpoint = make_trial(QCBM), tmp_path / "checkpoint.pt"
+    first = list(train(trial, patches, horizons=[3], checkpoint=checkpoint))
+    assert [epoch.checkpointed for epoch in first] == [False, False, True]
+    longer = list(train(trial, patches, horizons=[3, 5], checkpoint=checkpoint))
+    direct = list(train(trial, patches, horizons=[5]))
+    assert [each.mmd_v for each in longer] == [each.mmd_v for each in direct]
+
+
+def test_same_seed_same_numbers_other_replicate_other_numbers(patches: Patches) -> None:
+    runs = [[each.mmd_v for each in train(make_trial(QCBM, r), patches, horizons=[2])] for r in (0, 0, 1)]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_nothing_depends_on_global_random_state(patches: Patches) -> None:
+    runs = []
+    for global_seed in (0, 1):
+        torch.manual_seed(global_seed)
+        np.random.seed(global_seed)  # noqa: NPY002 the global state is what is tested
+        runs.append([comparable(each) for each in train(make_trial(QCBM), patches, horizons=[3])])
+    assert runs[0] == runs[1]
+
+
+def test_arms_of_a_pair_share_patches_networks_and_evaluation(patches: Patches) -> None:
+    one, other = make_trial(BernoulliSettings()), make_trial(QCBM)
+    a, b = (Batches.of(trial, patches, CPU) for trial in (one, other))
+    for name in ("training", "evaluation", "floor"):
+        assert torch.equal(getattr(a, name), getattr(b, name))
+    assert not torch.equal(a.training, Batches.of(make_trial(QCBM, 1), patches, CPU).training)
+    first = [next(iter(train(trial, patches, horizons=[1]))) for trial in (one, other)]
+    assert first[0].floor_v == first[1].floor_v
+    assert torch.equal(first[0].images.real, first[1].images.real)  # type: ignore[union-attr]
+
+
+def test_evaluation_patches_come_from_other_maps_and_are_disjoint(patches: Patches) -> None:
+    batches = Batches.of(make_trial(QCBM), patches, CPU)
+    origin = {image.tobytes(): i for i, image in enumerate(patches.images)}
+    rows = {
+        name: [origin[image.numpy().tobytes()] for image in getattr(batches, name)]
+        for name in ("training", "evaluation", "floor")
+    }
+    assert {name: len(each) for name, each in rows.items()} == {"training": 20, "evaluation": 20, "floor": 20}
+    assert not set(rows["evaluation"]) & set(rows["floor"])
+    maps = {name: set(patches.index.map_id[each].tolist()) for name, each in rows.items()}
+    assert not maps["training"] & (maps["evaluation"] | maps["floor"])
+
+
+def test_images_are_kept_at_first_middle_and_horizons(patches: Patches) -> None:
+    epochs = list(train(make_trial(QCBM), patches, horizons=[4, 10]))
+    assert [epoch.epoch for epoch in epochs if epoch.images] == [1, 4, 5, 10]
+    images = epochs[-1].images
+    assert images is not None
+    assert images.generated.shape == images.real.shape == (IMAGES_KEPT, 5, 12, 12)
+    assert images.generated.dtype == torch.uint8
+    assert set(images.codes.unique().tolist()) <= {0.0, 1.0}
+
+
+def test_prior_is_updated_on_schedule_then_frozen(patches: Patches) -> None:
+    epochs = list(train(make_trial(QCBM), patches, horizons=[8]))
+    assert [epoch.epoch for epoch in epochs if epoch.prior_loss is not None] == [2, 4]
+
+
+def test_scores_every_so_many_epochs(patches: Patches) -> None:
+    trial = dataclasses.replace(make_trial(QCBM), score=ScoreSettings(images=20, every=3))
+    epochs = list(train(trial, patches, horizons=[6]))
+    assert [epoch.mmd_v is not None for epoch in epochs] == [False, False, True] * 2
+
+
+def test_training_moves_towards_the_data(patches: Patches) -> None:
+    trial = make_trial(BernoulliSettings(), learning_rate=3e-3, width=8)
+    epochs = list(train(trial, patches, horizons=[60]))
+    assert epochs[-1].mmd_v < 0.6 * epochs[0].mmd_v  # type: ignore[operator]
+
+
+def test_too_many_images_are_refused(patches: Patches) -> None:
+    trial = dataclasses.replace(make_trial(QCBM), images=1000)
+    with pytest.raises(InputError, match="training pool holds 80"):
+        next(iter(train(trial, patches, horizons=[1])))
+
+
+def test_a_checkpoint_of_another_trial_or_half_a_file_is_refused(patches: Patches, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    list(train(make_trial(QCBM), patches, horizons=[1], checkpoint=checkpoint))
+    with pytest.raises(InputError, match="checkpoint of trial"):
+        list(train(make_trial(QCBM, 1), patches, horizons=[1], checkpoint=checkpoint))
+    checkpoint.write_bytes(checkpoint.read_bytes()[: checkpoint.stat().st_size // 2])
+    with pytest.raises(InputError, match="not a whole checkpoint"):
+        list(train(make_trial(QCBM), patches, horizons=[1], checkpoint=checkpoint))
+
+
+def test_a_diverging_trial_ends_with_its_epoch(patches: Patches) -> None:
+    trial = make_trial(BernoulliSettings(), gradient_penalty=1e39)
+    with pytest.raises(Diverged, match=r"epoch \d+"):
+        list(train(trial, patches, horizons=[50]))

@@ -1,0 +1,168 @@
+"""Every command as a user types it, in a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+STUDY = [sys.executable, "-m", "study"]
+
+
+def study(*words: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "120"}
+    command = [*STUDY, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence of a refused command."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("study: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def curve(folder: Path) -> dict[str, list[object]]:
+    table = pq.read_table(folder / "curve.parquet")
+    return {name: values for name, values in table.to_pydict().items() if name != "seconds"}
+
+
+def test_help_names_every_command() -> None:
+    done = study("--help")
+    assert done.returncode == 0
+    for command in ("data", "init", "plan", "report", "run", "status", "trial"):
+        assert f"  {command} " in done.stdout
+        assert study(command, "--help").returncode == 0
+
+
+def test_plan_changes_nothing(study_file: Path) -> None:
+    done = study("plan", study_file, folder=study_file.parent)
+    assert done.returncode == 0, done.stderr
+    assert "8 trials, 8 still to run: 48 epochs" in done.stdout
+    assert "fewer than 6 pairs" in done.stdout
+    assert [each.name for each in study_file.parent.iterdir()] == ["tiny.yaml"]
+
+
+def test_sweep_status_report_and_one_trial_again(study_file: Path) -> None:
+    """The whole way through an embedded Ray; one of its trials repeated in one process gives the same curve."""
+    folder = study_file.parent
+    dry = study("run", study_file, "--dry-run", folder=folder)
+    assert dry.returncode == 0
+    assert "8 trials would run" in dry.stdout
+    assert not (folder / "results").exists()
+
+    done = study("run", study_file, folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[8/8]" in done.stdout
+    assert "8 trials: 8 done" in done.stdout
+    trials = folder / "results/tiny/trials"
+    for each in trials.iterdir():
+        assert sorted(file.name for file in each.iterdir()) == [
+            "checkpoint.pt", "curve.parquet", "images.parquet", "trial.json",
+        ]  # fmt: skip
+        assert curve(each)["epoch"] == [1, 2, 3, 4, 5, 6]
+
+    before = {path: path.stat().st_mtime_ns for path in trials.rglob("*")}
+    again = study("run", study_file, folder=folder)
+    assert again.returncode == 0
+    assert "nothing to do: 8 trials: 8 done" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in trials.rglob("*")} == before
+
+    status = study("status", study_file, folder=folder)
+    assert "8 trials: 8 done" in status.stdout
+
+    one = study("trial", study_file, "--arm", "qcbm", "--cell", "images=32", "--replicate", "1", folder=folder)
+    assert one.returncode == 0, one.stderr
+    (debug,) = (folder / "results/tiny/debug").iterdir()
+    assert len(list(debug.iterdir())) == 4
+    assert curve(debug) == curve(trials / debug.name)
+
+    report = study("report", study_file, folder=folder)
+    assert report.returncode == 0, report.stderr
+    html = (folder / "results/tiny/report.html").read_text()
+    assert str(folder / "results/tiny/report.html") in report.stdout
+    for word in ("qcbm", "bernoulli", "Eq. 10", "Clopper"):
+        assert word in html
+    other = study("report", folder / "results/tiny", "-o", folder / "other.html", folder=folder)
+    assert other.returncode == 0
+    assert (folder / "other.html").exists()
+
+
+def test_a_longer_horizon_continues_what_is_there(study_file: Path) -> None:
+    text = study_file.read_text().replace("[16, 32]", "[16]").replace("replicates: 2", "replicates: 1")
+    study_file.write_text(text)
+    assert study("run", study_file, folder=study_file.parent).returncode == 0
+    trials = study_file.parent / "results/tiny/trials"
+    before = {each.name: curve(each) for each in trials.iterdir()}
+    study_file.write_text(text.replace("epochs: [6]", "epochs: [6, 9]"))
+    done = study("run", study_file, folder=study_file.parent)
+    assert done.returncode == 0, done.stderr
+    for each in trials.iterdir():
+        after = curve(each)
+        assert after["epoch"] == list(range(1, 10))
+        assert {name: values[:6] for name, values in after.items()} == before[each.name]
+
+
+def test_failures_are_rows_with_their_cause_and_exit_code_3(study_file: Path) -> None:
+    text = study_file.read_text().replace("width: 4", "width: 4, gradient_penalty: 1.0e+39")
+    study_file.write_text(text.replace("[16, 32]", "[16]").replace("replicates: 2", "replicates: 1"))
+    done = study("run", study_file, folder=study_file.parent)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "2 failed" in done.stdout
+    again = study("run", study_file, folder=study_file.parent)
+    assert again.returncode == 3
+    assert "nothing to do" in again.stdout
+    status = study("status", study_file, folder=study_file.parent)
+    assert status.returncode == 0
+    assert "no longer finite at epoch 1" in status.stdout
+    assert "--arm qcbm --cell latent_dim=3,images=16 --replicate 0 --pdb" in status.stdout
+    one = study("trial", study_file, "--arm", "qcbm", folder=study_file.parent)
+    assert one.returncode == 3
+    assert "no longer finite at epoch 1" in one.stderr
+    assert study("report", study_file, folder=study_file.parent).returncode == 0
+
+
+def test_resources_that_no_node_offers(study_file: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("cpu: 1", "cpu: 900"))
+    message = refused(study("run", study_file, folder=study_file.parent))
+    assert "cpu 900" in message
+    assert "offers cpu" in message
+    assert not (study_file.parent / "results/tiny/trials").exists()
+
+
+def test_init_writes_a_file_that_plan_accepts(tmp_path: Path, patches_file: Path) -> None:
+    for name, options in (("synthetic.yaml", []), ("own.yaml", ["--data", patches_file])):
+        done = study("init", name, *options, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        planned = study("plan", name, folder=tmp_path)
+        assert planned.returncode == 0, planned.stderr
+    assert "exists already" in refused(study("init", "own.yaml", folder=tmp_path))
+    refused(study("init", "nowhere/own.yaml", folder=tmp_path))
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "status", "report"])
+def test_study_files_that_cannot_be_used(command: str, tmp_path: Path, study_file: Path) -> None:
+    shutil.copy(study_file, tmp_path / "mine.yaml")
+    assert "did you mean mine.yaml?" in refused(study(command, "mien.yaml", folder=tmp_path))
+    (tmp_path / "mine.yaml").write_text(study_file.read_text().replace("width: 4", "widht: 4"))
+    message = refused(study(command, "mine.yaml", folder=tmp_path))
+    assert "mine.yaml:9: train.widht: unknown key (did you mean `width`?)" in message
+
+
+def test_results_that_are_not_there(tmp_path: Path, study_file: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for source in (empty, study_file):
+        refused(study("report", source, folder=tmp_path))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["empty", "tiny.yaml"]
+
+
+def test_verbose_shows_the_traceback(tmp_path: Path) -> None:
+    done = study("-v", "plan", "nothing.yaml", folder=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr

@@ -1,0 +1,83 @@
+"""The ledger tells the truth about trials that are done, alive, dead, failed or not begun."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis import tables
+from study.ledger import Ledger, failed
+
+KEY = "0123456789abcdef"
+
+
+def begin(ledger: Ledger) -> tables.TrialRecord:
+    return ledger.trial(KEY).begin(KEY, trial={"images": 3}, command="study trial ...", provenance={"gpu": None})
+
+
+def test_states(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    assert ledger.state(KEY, 10) == "pending"
+    record = begin(ledger)
+    assert ledger.state(KEY, 10) == "running"
+    folder = ledger.trial(KEY)
+    folder.write_record(tables.TrialRecord(**{**vars(record), "status": "done", "horizon": 10}))
+    assert ledger.state(KEY, 10) == "done"
+    assert ledger.state(KEY, 20) == "pending"  # the study asks for more now
+    folder.write_record(failed(record, "cause", 3, "log"))
+    assert ledger.state(KEY, 10) == "failed"
+
+
+def test_a_trial_whose_process_died_is_pending(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    record = begin(ledger)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    record.attempts[-1]["process"] = ended.pid
+    ledger.trial(KEY).write_record(record)
+    assert ledger.state(KEY, 10) == "pending"
+
+
+def test_a_trial_of_another_host_is_dead_when_unseen_for_long(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    record = begin(ledger)
+    record.attempts[-1]["host"] = "elsewhere"
+    ledger.trial(KEY).write_record(record)
+    assert ledger.state(KEY, 10) == "running"
+    path = ledger.trial(KEY).path / "trial.json"
+    text = path.read_text()
+    seen = record.attempts[-1]["last_seen"]
+    path.write_text(text.replace(f'"last_seen": "{seen}"', '"last_seen": "2020-01-01T00:00:00+00:00"'))
+    assert ledger.state(KEY, 10) == "pending"
+
+
+def test_a_second_attempt_keeps_the_first(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    begin(ledger)
+    record = begin(ledger)
+    assert len(record.attempts) == 2
+    read = ledger.trial(KEY).record()
+    assert read == record
+    assert read.attempts[1]["process"] == os.getpid()
+
+
+def test_one_launcher_at_a_time(tmp_path: Path) -> None:
+    with Ledger(tmp_path).exclusive() as first, Ledger(tmp_path).exclusive() as second:
+        assert (first, second) == (True, False)
+    with Ledger(tmp_path).exclusive() as again:
+        assert again
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    record = begin(ledger)
+    before = (ledger.trial(KEY).path / "trial.json").read_text()
+    with pytest.raises(AttributeError):  # an epoch without the schema's columns
+        ledger.trial(KEY).write_curve([object()])
+    record.provenance["circular"] = record.provenance
+    with pytest.raises(ValueError, match="Circular"):
+        ledger.trial(KEY).write_record(record)
+    assert (ledger.trial(KEY).path / "trial.json").read_text() == before
+    assert [each.name for each in ledger.trial(KEY).path.iterdir()] == ["trial.json"]

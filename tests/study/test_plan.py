@@ -1,0 +1,78 @@
+"""Cells x arms x replicates, the one trial that a command line names, and data that cannot serve."""
+
+from pathlib import Path
+
+import pytest
+
+from qgan.errors import InputError
+from study.plan import choose, trials
+from study.spec import load
+
+
+def test_every_trial_once_and_pairs_share_their_streams(study_file: Path) -> None:
+    planned = trials(load(study_file))
+    assert len(planned) == len({each.key for each in planned}) == 2 * 2 * 2
+    pairs: dict[tuple[str, int], dict[str, str]] = {}
+    for each in planned:
+        pairs.setdefault((str(each.cell), each.replicate), {})[each.arm] = each.trial.pairing
+    assert all(set(pair) == {"bernoulli", "qcbm"} and len(set(pair.values())) == 1 for pair in pairs.values())
+    assert len({pair["qcbm"] for pair in pairs.values()}) == 4
+
+
+def test_replicates_come_first_so_that_half_a_study_holds_pairs(study_file: Path) -> None:
+    assert [each.replicate for each in trials(load(study_file))] == [0] * 4 + [1] * 4
+
+
+def test_an_arms_own_grid_key_leaves_the_baseline_one_trial(study_file: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [6], shots: [16, 32]"))
+    planned = trials(load(study_file))
+    assert len(planned) == 16
+    keys = {arm: {each.key for each in planned if each.arm == arm} for arm in ("bernoulli", "qcbm")}
+    assert (len(keys["bernoulli"]), len(keys["qcbm"])) == (4, 8)
+
+
+def test_keys_know_the_content_of_the_data_not_its_path(study_file: Path, patches_file: Path, tmp_path: Path) -> None:
+    before = [each.key for each in trials(load(study_file))]
+    copy = tmp_path / "copy.parquet"
+    copy.write_bytes(patches_file.read_bytes())
+    study_file.write_text(study_file.read_text().replace(str(patches_file), str(copy)))
+    assert [each.key for each in trials(load(study_file))] == before
+
+
+def test_choose_by_any_subset_that_leaves_one_cell(study_file: Path) -> None:
+    study = load(study_file)
+    whole = choose(study, "qcbm", "latent_dim=3,images=32", 1)
+    assert choose(study, "qcbm", "images=32", 1) == whole
+    assert (whole.arm, whole.cell, whole.replicate) == ("qcbm", {"latent_dim": 3, "images": 32}, 1)
+
+
+@pytest.mark.parametrize(
+    ("arm", "cell", "replicate", "words"),
+    [
+        ("qcmb", "images=32", 0, "`qcbm`"),
+        ("qcbm", None, 0, "2 cells"),
+        ("qcbm", "latent_dim=3", 0, "2 cells"),
+        ("qcbm", "images=33", 0, "no cell"),
+        ("qcbm", "image=32", 0, "latent_dim, images"),
+        ("qcbm", "images", 0, "latent_dim, images"),
+        ("qcbm", "images=32", 2, "0, 1"),
+    ],
+)
+def test_choices_that_fit_nothing(study_file: Path, arm: str, cell: str | None, replicate: int, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        choose(load(study_file), arm, cell, replicate)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[16, 32]", "[16, 81]", r"tiny.yaml:7: grid.images: 81 .* 80 are left"),
+        ("evaluation: 40", "evaluation: 400", r"tiny.yaml:2: data.evaluation: .*120"),
+        ("evaluation: 40", "evaluation: 40, microstructure: pearlite", r"tiny.yaml:2: data.microstructure: .*ferrite"),
+        (".parquet", ".parket", r"tiny.yaml:2: data.source: "),
+    ],
+)
+def test_data_that_cannot_serve(study_file: Path, old: str, new: str, words: str) -> None:
+    study_file.write_text(study_file.read_text().replace(old, new))
+    with pytest.raises(InputError, match=words):
+        trials(load(study_file))
