@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from qgan import priors, seeds
+from qgan.circuits import Sampler
 from qgan.ebsd.dataset import Patches, split
 from qgan.errors import InputError
 from qgan.files import whole_file
@@ -88,6 +89,7 @@ def train(
     data: Patches,
     *,
     horizons: Sequence[int],  # epochs after which images are kept; training ends at the longest
+    sampler: Sampler | None = None,  # runs a quantum prior's circuits instead of its backend's own
     checkpoint: Path | None = None,  # continued where it exists, kept up to date
     checkpoint_every: int = 50,  # epochs; horizons always
     device: torch.device | str = "cpu",
@@ -100,18 +102,20 @@ def train(
     Raises InputError where trial and data do not fit or the checkpoint is another trial's, Diverged where a loss
     is not finite.
     """
-    return _Run(trial, data, sorted(horizons), torch.device(device)).epochs(checkpoint, checkpoint_every)
+    return _Run(trial, data, sorted(horizons), sampler, torch.device(device)).epochs(checkpoint, checkpoint_every)
 
 
 class _Run:
     """The state of one training run."""
 
-    def __init__(self, trial: Trial, data: Patches, horizons: list[int], device: torch.device) -> None:
+    def __init__(
+        self, trial: Trial, data: Patches, horizons: list[int], sampler: Sampler | None, device: torch.device
+    ) -> None:
         self.trial = trial
         self.horizons = horizons
         self.batches = Batches.of(trial, data, device)
         self.wgan = Wgan(trial, tuple(self.batches.training.shape[1:]), device)  # type: ignore[arg-type]
-        self.prior = priors.build(trial, device)
+        self.prior = priors.build(trial, device, sampler)
         self.order = seeds.torch_stream(trial, "batch order", device)
         real = _unit(self.batches.evaluation)
         self.mmd = MmdTo(real)

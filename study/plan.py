@@ -68,9 +68,9 @@ def choose(study: Study, arm: str, cell: str | None, replicate: int) -> Planned:
     wanted = _cell_values(study, cell or "")
     cells = [each.values for each in study.cells if wanted.items() <= each.values.items()]
     if len(cells) != 1:
-        number = "no cell" if not cells else f"{len(cells)} cells"
+        number = "no cell fits" if not cells else f"{len(cells)} cells fit"
         choices = "; ".join(_written(each) for each in study.cells[:6])
-        raise InputError(f"--cell {cell or '(not given)'}: {number} of {study.document.path} fit; there are: {choices}")
+        raise InputError(f"--cell {cell or '(not given)'}: {number}; {study.document.path} has: {choices}")
     for planned in trials(study):
         if (planned.arm, planned.cell, planned.replicate) == (arm, cells[0], replicate):
             return planned

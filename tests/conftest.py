@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from qgan.ebsd.dataset import Patches, assemble, write_patches
+
+torch.set_num_threads(1)  # bit for bit needs a fixed number; small tensors gain nothing from more
 
 SIZE = 12
 COUNT = 120

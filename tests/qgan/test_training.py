@@ -1,7 +1,6 @@
 """One trial: pairing, resume bit for bit, horizons, and what is refused."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +36,6 @@ def make_trial(prior: PriorSettings, replicate: int = 0, **train_settings: Any) 
         train=TrainSettings(**{"batch_size": 8, "width": 4, **train_settings}),
         score=ScoreSettings(images=20),
     )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def comparable(epoch: Epoch) -> dict[str, Any]:
@@ -86,7 +77,7 @@ def test_nothing_depends_on_global_random_state(patches: Patches) -> None:
     runs = []
     for global_seed in (0, 1):
         torch.manual_seed(global_seed)
-        np.random.seed(global_seed)  # noqa: NPY002 the global state is what is tested
+        np.random.seed(global_seed)  # the global state is what is tested
         runs.append([comparable(each) for each in train(make_trial(QCBM), patches, horizons=[3])])
     assert runs[0] == runs[1]
 
