@@ -29,6 +29,8 @@ class _Main(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # `study ... | head`: click ends quietly
         except (InputError, ResultsError, OSError) as error:
             if ctx.params["verbose"]:
                 raise
@@ -177,7 +179,6 @@ def trial(
 def report(source: Path, output: Path | None) -> None:
     """Write one HTML file with effects, intervals, figures and provenance of a study, finished or not."""
     from analysis.report import write_report
-
     from study.spec import load
 
     folder = source if source.is_dir() else load(source).folder
