@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qgan.trial import PriorSettings, TrainSettings
+from qgan.settings import PriorSettings, TrainSettings
 from study.document import Document, nearest
 from study.validation import validate
 

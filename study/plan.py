@@ -8,7 +8,8 @@ from typing import Any
 
 from analysis import tables
 from qgan.errors import InputError
-from qgan.trial import DataSettings, Trial
+from qgan.settings import DataSettings
+from qgan.trial import Trial
 from study import patches
 from study.document import nearest, parse_value
 from study.grid import Cell

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from qgan.errors import InputError
-from qgan.trial import ScoreSettings
+from qgan.settings import ScoreSettings
 
 _STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from qgan.circuits import Sampler
 from qgan.seeds import torch_stream
-from qgan.trial import BernoulliSettings, Trial
+from qgan.settings import BernoulliSettings
+from qgan.trial import Trial
 
 
 class BernoulliPrior:

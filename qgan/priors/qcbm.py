@@ -14,7 +14,8 @@ from qgan.errors import InputError
 from qgan.gradients import Exact, FiniteDifference
 from qgan.priors import Feedback, PriorUpdate
 from qgan.seeds import torch_stream
-from qgan.trial import QcbmSettings, Trial
+from qgan.settings import QcbmSettings
+from qgan.trial import Trial
 
 
 class QcbmPrior:

@@ -10,16 +10,9 @@ import torch
 
 from qgan.ebsd.dataset import Patches
 from qgan.errors import InputError
+from qgan.settings import BernoulliSettings, DataSettings, PriorSettings, QcbmSettings, ScoreSettings, TrainSettings
 from qgan.training import IMAGES_KEPT, Batches, Diverged, Epoch, train
-from qgan.trial import (
-    BernoulliSettings,
-    DataSettings,
-    PriorSettings,
-    QcbmSettings,
-    ScoreSettings,
-    TrainSettings,
-    Trial,
-)
+from qgan.trial import Trial
 
 CPU = torch.device("cpu")
 QCBM = QcbmSettings(gradient="exact", update_every=2, train_epochs=4)

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from qgan.errors import InputError
-from qgan.trial import BernoulliSettings, DataSettings, QcbmSettings, ScoreSettings, TrainSettings, Trial
+from qgan.settings import BernoulliSettings, DataSettings, QcbmSettings, ScoreSettings, TrainSettings
+from qgan.trial import Trial
 
 TRIAL = Trial(
     data=DataSettings(patches="abc", evaluation=2000),

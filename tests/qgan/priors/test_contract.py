@@ -7,7 +7,8 @@ from scipy.stats import chisquare
 from qgan.circuits.codes import to_integers
 from qgan.priors import PRIORS as REGISTERED
 from qgan.priors import PriorUpdate, TrainablePrior, build
-from qgan.trial import PRIOR_SETTINGS, BernoulliSettings, DataSettings, QcbmSettings, ScoreSettings, Trial
+from qgan.settings import PRIOR_SETTINGS, BernoulliSettings, DataSettings, QcbmSettings, ScoreSettings
+from qgan.trial import Trial
 
 N = 5
 PRIORS = [

@@ -8,7 +8,8 @@ from qgan.circuits.exact import StateVector
 from qgan.errors import InputError
 from qgan.priors import build
 from qgan.priors.qcbm import QcbmPrior
-from qgan.trial import DataSettings, QcbmSettings, ScoreSettings, Trial
+from qgan.settings import DataSettings, QcbmSettings, ScoreSettings
+from qgan.trial import Trial
 
 
 def trial(**settings) -> Trial:
