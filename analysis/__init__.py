@@ -2,7 +2,7 @@
 
 results = analysis.load(Path("results/ferrite"))
 print(analysis.summary(results))
-analysis.write_report(Path("results/ferrite"), Path("report.html"))
+analysis.write_report(analysis.load(Path("results/ferrite")), Path("report.html"))
 """
 
 from importlib import import_module

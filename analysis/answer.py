@@ -157,5 +157,7 @@ def summary(results: Results) -> str:
             lines.append(f"  and {plural(len(cells) - SUMMARY_CELLS, 'more cell')}: see the report")
         if arm in comparison.pair_wins:
             lines.append(f"  win rate: {arm} wins {win_text(comparison.pair_wins[arm], 'pair')}")
+        if arm in comparison.cell_wins and len(comparison.cells["cell"].unique()) > 1:
+            lines.append(f"  over cells: {arm} wins {win_text(comparison.cell_wins[arm], 'cell')}")
     lines.append(f"Not shown by this: {caveats(results, comparison)[0]}")
     return "\n".join(lines)

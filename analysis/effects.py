@@ -49,6 +49,9 @@ class WinRate:
         return self.wins + self.losses
 
 
+_ROUNDING = 1e-9  # a spread of log MMD below this is no spread
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Every arm against the baseline."""
@@ -56,7 +59,7 @@ class Comparison:
     scores: pd.DataFrame  # see final_scores
     pairs: pd.DataFrame  # see pair_up
     cells: pd.DataFrame  # see cell_effects
-    horizon: int | None  # the longest horizon with an effect: pooled effects and win rates are taken there
+    horizon: int | None  # pooled effects and win rates are taken there: see _horizon
     pooled: dict[str, Interval]  # by arm, on d over cell means; only arms with effects in two or more cells
     pair_wins: dict[str, WinRate]  # by arm, over the pairs of all cells
     cell_wins: dict[str, WinRate]  # by arm, over cell means
@@ -82,8 +85,7 @@ def compare(results: Results) -> Comparison:
     pairs = pair_up(scores, results.plan.baseline)
     cells = cell_effects(scores, pairs, results.plan.baseline)
     known = cells[np.isfinite(cells["d"].astype(float))]
-    # the horizons of one curve are nested, so only one of them may be pooled
-    horizon = int(known["horizon"].max()) if len(known) else None
+    horizon = _horizon(cells)
     known = known[known["horizon"] == horizon]
     met = pairs[(pairs["state"] == "scored") & (pairs["horizon"] == horizon)]
     by_cell = {str(arm): rows["d"] for arm, rows in known.groupby("arm", sort=False)}
@@ -97,6 +99,18 @@ def compare(results: Results) -> Comparison:
         pair_wins={arm: win_rate(d) for arm, d in by_pair.items()},
         cell_wins={arm: win_rate(d) for arm, d in by_cell.items()},
     )
+
+
+def _horizon(cells: pd.DataFrame) -> int | None:
+    """The one horizon to pool at, as the horizons of one curve are nested.
+
+    The longest at which every cell has an effect from half of the pairs it can have, so that the first at a new
+    horizon does not replace a whole study; while there is none, the longest with any effect.
+    """
+    known = cells["d"].astype(float).notna()
+    whole = (known & (2 * cells["pairs"] >= cells["planned"] - cells["failed"])).groupby(cells["horizon"]).all()
+    longest = [*whole[whole].index] or [*cells.loc[known, "horizon"]]
+    return int(max(longest)) if longest else None
 
 
 def final_score(curve: pa.Table, horizon: int, window: int) -> tuple[str, dict[str, float]]:
@@ -191,7 +205,7 @@ def _effect(ours: pd.DataFrame, theirs: pd.DataFrame, planned: pd.DataFrame) -> 
         interval = Interval(np.nan, np.nan, np.nan, 0)
     both = pd.concat([arm, base])
     # fewer than three pairs always lie on a line
-    varied = len(met) >= 3 and np.ptp(q) > 0 and np.ptp(b) > 0
+    varied = len(met) >= 3 and min(np.ptp(q), np.ptp(b)) > _ROUNDING
     order = np.argsort(arm["replicate"].to_numpy()), np.argsort(base["replicate"].to_numpy())
     return {
         "d": interval.estimate,

@@ -11,9 +11,10 @@ import numpy as np
 
 from analysis import answer, figures
 from analysis.effects import FAILURES, Comparison, compare, signed_percent, win_rate
+from analysis.errors import ResultsError
 from analysis.inference import Interval
 from analysis.micrographs import contact_sheet
-from analysis.results import Results, load
+from analysis.results import Results
 
 IMAGES = 3  # of each arm and of the real ones in an image grid
 # arXiv 2504.08728, QCBM against Bernoulli
@@ -23,14 +24,15 @@ PUBLISHED = {
 }
 
 
-def write_report(folder: Path, output: Path) -> Path:
-    """Write the report of the study in `folder` (<results>/<study>) to `output`, whole or not at all.
+def write_report(results: Results, output: Path) -> Path:
+    """Write the report of a study to `output`, whole or not at all.
 
-    A study that has just begun gets a report that says what cannot be said yet; a folder without a plan is a
-    ResultsError.
+    A study that has just begun gets a report that says what cannot be said yet; an output that cannot be written is
+    a ResultsError.
     """
-    html = render(load(folder))
-    output.parent.mkdir(parents=True, exist_ok=True)
+    if not output.parent.is_dir() or output.is_dir():
+        raise ResultsError(f"{output}: cannot be written; name a file in a folder that exists")
+    html = render(results)
     handle, temporary = tempfile.mkstemp(dir=output.parent, prefix=output.name, suffix=".tmp")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -30,6 +30,10 @@ class Diverged(RuntimeError):
     """A loss is no longer a finite number; the message names the epoch and the last finite losses."""
 
 
+class CheckpointError(InputError):
+    """A checkpoint is another trial's, of another schema or half a file; the message says what to remove."""
+
+
 @dataclass(frozen=True)
 class Images:
     """A few images of one marked epoch: the first of the real and of the generated batch that were scored."""
@@ -78,6 +82,13 @@ class Batches:
                 f"({trial.data.evaluation} of {len(data.images)} are kept for evaluation); use at most {len(pool)}",
                 "images",
             )
+        batches = trial.images // min(trial.train.batch_size, trial.images)
+        if trial.train.critic_steps > batches:
+            raise InputError(
+                f"critic_steps is {trial.train.critic_steps}, but an epoch has {batches} batches, so some epochs would "
+                f"not train the generator; use at most {batches}, or smaller batches",
+                "critic_steps",
+            )
         drawn = seeds.numpy_stream(trial, "training subset").permutation(pool)[: trial.images]
         held_out = seeds.numpy_stream(trial, "evaluation batch").permutation(held_out)
         m = trial.score.images
@@ -99,8 +110,8 @@ def train(
     A resumed trial yields the epochs of its checkpoint again, without training them, then goes on as if it had
     never stopped: bit for bit on a CPU with the same number of threads.
 
-    Raises InputError where trial and data do not fit or the checkpoint is another trial's, Diverged where a loss
-    is not finite.
+    Raises InputError where trial and data do not fit, CheckpointError where the checkpoint cannot be continued,
+    Diverged where a loss is not finite.
     """
     return _Run(trial, data, sorted(horizons), sampler, torch.device(device)).epochs(checkpoint, checkpoint_every)
 
@@ -120,6 +131,7 @@ class _Run:
         real = _unit(self.batches.evaluation)
         self.mmd = MmdTo(real)
         self.floor = self.mmd(_unit(self.batches.floor))
+        self.critic_steps = 0
         self.done: list[Epoch] = []
         self.seconds = 0.0
 
@@ -178,17 +190,23 @@ class _Run:
         shuffled = torch.randperm(len(training), generator=self.order, device=training.device)
         critic_losses, generator_losses = [], []
         # the remainder of a pass is left out, another one each time: every batch has the same size
-        for step, batch in enumerate(shuffled[: len(training) // size * size].split(size), start=1):
+        for batch in shuffled[: len(training) // size * size].split(size):
             critic_losses.append(self.wgan.critic_step(_unit(training[batch]), self.prior.sample(size)))
-            if step % settings.critic_steps == 0:
+            self.critic_steps += 1
+            if self.critic_steps % settings.critic_steps == 0:
                 generator_losses.append(self.wgan.generator_step(self.prior.sample(size)))
         return float(torch.stack(critic_losses).mean()), float(torch.stack(generator_losses).mean())
 
     def update_prior(self, epoch: int) -> PriorUpdate | None:
         settings = self.trial.prior
-        if isinstance(self.prior, TrainablePrior) and settings.due(epoch):  # type: ignore[union-attr]
-            return self.prior.update(self.wgan)
-        return None
+        if not (isinstance(self.prior, TrainablePrior) and settings.due(epoch)):  # type: ignore[union-attr]
+            return None
+        update = self.prior.update(self.wgan)
+        if not (math.isfinite(update.loss) and math.isfinite(update.gradient_norm)):
+            raise Diverged(
+                f"the prior's loss or gradient is no longer finite at epoch {epoch}; lower the arm's learning_rate"
+            )
+        return update
 
     def marked_epochs(self) -> list[int]:
         """First and middle scored epoch, and the horizons."""
@@ -212,6 +230,7 @@ class _Run:
             "wgan": self.wgan.state_dict(),
             "prior": self.prior.state_dict(),
             "order": self.order.get_state(),
+            "critic_steps": self.critic_steps,
             "epochs": [_plain(row) for row in self.done],
         }
         with whole_file(path) as temporary:
@@ -222,17 +241,18 @@ class _Run:
             state = torch.load(path, map_location="cpu", weights_only=True)
             schema, key = state["schema"], state["key"]
         except Exception as error:  # torch raises many kinds for a file that is not its own
-            raise InputError(
+            raise CheckpointError(
                 f"{path}: not a whole checkpoint ({type(error).__name__}); remove it to start anew"
             ) from None
         if (schema, key) != (CHECKPOINT_SCHEMA, self.trial.key):
-            raise InputError(
+            raise CheckpointError(
                 f"{path}: checkpoint of trial {key}, schema {schema}; this is trial {self.trial.key}, "
                 f"schema {CHECKPOINT_SCHEMA}; remove it to start anew"
             )
         self.wgan.load_state_dict(state["wgan"])
         self.prior.load_state_dict(state["prior"])
         self.order.set_state(state["order"])
+        self.critic_steps = state["critic_steps"]
         self.done = [_row(values) for values in state["epochs"]]
         self.seconds = self.done[-1].seconds
 

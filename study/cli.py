@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FAILED_TRIALS = 3  # exit code of a study that finished with failures
 STOPPED = 130  # exit code after Ctrl-C
+_GO_ON = "the same command goes on from the last checkpoints"
 
 _FILE = click.Path(path_type=Path)
 
@@ -40,7 +41,7 @@ class _Main(click.Group):
                 click.echo(f"study: {error}", err=True)
             return ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("study: stopped; the same command goes on from the last checkpoints", err=True)
+            click.echo("study: stopped", err=True)
             return ctx.exit(STOPPED)
 
 
@@ -94,23 +95,36 @@ def run(
     ctx: click.Context, file: Path, address: str | None, retry: str | None, limit: int | None, dry_run: bool
 ) -> None:
     """Run what is missing of a study; running it again changes nothing that is done."""
+    from study.ledger import Ledger
+    from study.plan import states as look_again
+
     study, planned, states = _look(file)
-    wanted = ("pending", "failed") if retry else ("pending",)
-    keys = [key for key, state in states.items() if state in wanted][:limit]
+    # once this process holds the study, a trial that says it is running has lost its launcher
+    wanted = {"pending", "running", *([retry] if retry else [])}
+    ledger, longest = Ledger(study.folder), study.horizons[-1]
     if dry_run:
+        keys = [key for key, state in states.items() if state in wanted - {"running"}][:limit]
         for each in planned:
             if each.key in keys:
                 click.echo(f"{each.key}  {each}")
         click.echo(f"{len(keys)} trials would run")
         return
-    if keys:
+    with ledger.exclusive() as mine:
+        if not mine:
+            raise InputError(f"another `study run` is at work on {study.folder}; `study status` shows how far it is")
+        states = look_again(planned, ledger, longest)
+        keys = [key for key, state in states.items() if state in wanted][:limit]
         _sweep(study, planned, states, keys, address)
-    else:
-        click.echo(f"nothing to do: {_tally(states)}")
-    states = _look(file)[2]
-    failed = sum(state == "failed" for state in states.values())
+        states = look_again(planned, ledger, longest)
     if keys:
         click.echo(f"{_tally(states)}; results in {study.folder}")
+    else:
+        click.echo(f"nothing to do: {_tally(states)}")
+    unfinished = [key for key in keys if states[key] not in ("done", "failed")]
+    if unfinished:
+        click.echo(f"study: stopped with {len(unfinished)} trials unfinished; {_GO_ON}", err=True)
+        ctx.exit(STOPPED)
+    failed = sum(state == "failed" for state in states.values())
     if failed:
         click.echo(f"{failed} failed: `study status {file}` names the causes, `--retry failed` runs them again")
         ctx.exit(FAILED_TRIALS)
@@ -156,7 +170,9 @@ def trial(
     pdb: bool,
 ) -> None:
     """Train one trial in this process, without Ray and without touching the study's ledger."""
-    from study import patches
+    from dataclasses import replace
+
+    from study import patches, provenance
     from study.debug import run_here
     from study.plan import choose
     from study.spec import load
@@ -166,7 +182,7 @@ def trial(
     folder = study.folder / "debug" / chosen.key
     if folder.exists():
         shutil.rmtree(folder)
-    job = _job(study, chosen, patches.prepare(study, click.echo), folder)
+    job = replace(_job(study, chosen, patches.prepare(study, click.echo), folder), command=provenance.command())
     click.echo(f"{chosen}, key {chosen.key}")
     if not run_here(job, pdb):
         ctx.exit(FAILED_TRIALS)
@@ -178,11 +194,23 @@ def trial(
 @click.option("-o", "--output", type=_FILE, help="HTML file to write; default: report.html beside the results.")
 def report(source: Path, output: Path | None) -> None:
     """Write one HTML file with effects, intervals, figures and provenance of a study, finished or not."""
+    from analysis import load as load_results
+    from analysis import summary
     from analysis.report import write_report
+    from analysis.tables import read_plan
     from study.spec import load
 
-    folder = source if source.is_dir() else load(source).folder
-    written = write_report(folder, output or folder / "report.html")
+    folder = source
+    if not source.is_dir():
+        study = load(source)
+        folder = study.folder
+        if (folder / "plan.json").exists() and read_plan(folder).study_file != study.document.text:
+            click.echo(
+                f"note: {source} has changed since `study run`; the report shows the study as it was run", err=True
+            )
+    results = load_results(folder)
+    written = write_report(results, output or folder / "report.html")
+    click.echo(summary(results))
     click.echo(f"report: {written.absolute()}")
 
 
@@ -200,25 +228,27 @@ def _look(file: Path) -> "tuple[Study, list[Planned], dict[str, str]]":
 def _sweep(
     study: "Study", planned: "list[Planned]", states: dict[str, str], keys: list[str], address: str | None
 ) -> None:
-    from study import launch, patches
+    """Run the trials of `keys`; the plan on disk follows the study file even where nothing is left to run."""
+    from study import patches
     from study.ledger import Ledger
     from study.plan import record
     from study.progress import Progress
 
     ledger = Ledger(study.folder)
-    with ledger.exclusive() as mine:
-        if not mine:
-            raise InputError(f"another `study run` is at work on {study.folder}; `study status` shows how far it is")
+    if keys:
+        from study import launch  # Ray takes seconds to import
+
         launch.connect(address, study.resources)
-        path = patches.prepare(study, click.echo)
-        ledger.write_plan(record(study, planned, path))
+    path = patches.prepare(study, click.echo)
+    ledger.write_plan(record(study, planned, path))
+    if keys:
         first = {each.key: each for each in reversed(planned)}
-        jobs = [_job(study, first[key], path, ledger.trial(key).path) for key in keys]
+        jobs = [_job(study, first[key], path, ledger.trial(key).path, states[key] == "failed") for key in keys]
         click.echo(f"{len(jobs)} trials to run, up to {study.horizons[-1]} epochs each")
         launch.sweep(jobs, ledger, Progress(planned, states), study.resources)
 
 
-def _job(study: "Study", planned: "Planned", path: Path, folder: Path) -> "Job":
+def _job(study: "Study", planned: "Planned", path: Path, folder: Path, retry: bool = False) -> "Job":
     from study.trainable import Job
 
     cell = ",".join(f"{name}={value}" for name, value in planned.cell.items())
@@ -231,6 +261,7 @@ def _job(study: "Study", planned: "Planned", path: Path, folder: Path) -> "Job":
         command=shlex.join([*words, "--replicate", str(planned.replicate), "--pdb"]),
         cpus=study.resources.cpu,
         gpus=study.resources.gpu,
+        retry=retry,
     )
 
 

@@ -58,14 +58,19 @@ def build(
     from qgan.ebsd.dataset import write_patches
     from qgan.ebsd.patches import cut_scan, join
     from qgan.ebsd.readers import read_scan
+    from qgan.ebsd.scan import content
     from qgan.ebsd.settings import Settings
 
-    _check_output(output)
+    _check_output(output, {".parquet"})
     settings = Settings(patch=patch, centre=centre, edge=edge)  # type: ignore[arg-type]
     phases = _phase_map(phase_map)
     maps = []
+    seen: dict[str, Path] = {}
     for path in scans:
         scan = read_scan(path, phases)
+        twin = seen.setdefault(content(scan), path)
+        if twin is not path:
+            raise InputError(f"{path}: holds the same points as {twin}; two copies would train and evaluate each other")
         cut = cut_scan(scan, settings)
         click.echo(_summary(scan, cut))
         maps.append(cut)
@@ -84,7 +89,9 @@ def build(
     "--patch", default=60, show_default=True, help="Height and width of a patch, pixels; always 15 um of steel."
 )
 @click.option("-o", "--output", required=True, type=_FILE, help="Parquet file to write.")
-@click.option("--processes", default=2, show_default=True, help="Maps made at the same time.")
+@click.option(
+    "--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Maps made at the same time."
+)
 def synthetic(microstructure: str, count: int, seed: int, patch: int, output: Path, processes: int) -> None:
     """Make patches of a synthetic microstructure."""
     from rich.console import Console
@@ -93,7 +100,7 @@ def synthetic(microstructure: str, count: int, seed: int, patch: int, output: Pa
     from qgan.ebsd.dataset import write_patches
     from qgan.ebsd.synthetic import generate
 
-    _check_output(output)
+    _check_output(output, {".parquet"})
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"{microstructure} maps", total=count)
@@ -105,14 +112,20 @@ def synthetic(microstructure: str, count: int, seed: int, patch: int, output: Pa
 @data.command()
 @click.argument("file", type=_FILE, metavar="SCAN|PARQUET")
 @click.option("-o", "--output", type=_FILE, help="Picture to write; default: NAME.png in the current folder.")
-@click.option("--rows", default=8, show_default=True, help="Patches per microstructure on the contact sheet.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Patches per microstructure on the contact sheet.",
+)
 @click.option(
     "--phase-map", multiple=True, metavar='"NAME=bcc"', help="What a phase is: bcc, fcc or other; repeatable."
 )
 def show(file: Path, output: Path | None, rows: int, phase_map: tuple[str, ...]) -> None:
     """Describe patches or a scan, and draw a contact sheet of the patches or the channels of the map."""
     output = output or Path(f"{file.stem}.png")
-    _check_output(output)
+    _check_output(output, {".png", ".pdf", ".svg"})
     try:
         with file.open("rb") as opened:
             is_parquet = opened.read(4) == b"PAR1"
@@ -171,19 +184,18 @@ def _show_scan(file: Path, phases: dict[str, str]) -> "Figure":
 def _save(figure: "Figure", output: Path) -> None:
     from qgan.files import whole_file
 
-    kind = output.suffix.lstrip(".").lower() or "png"
-    if kind not in figure.canvas.get_supported_filetypes():
-        raise InputError(f"{output}: pictures of kind .{kind} are not known; use .png, .pdf or .svg")
     with whole_file(output) as temporary:
-        figure.savefig(temporary, format=kind)
+        figure.savefig(temporary, format=output.suffix.lstrip(".").lower())
 
 
-def _check_output(path: Path) -> None:
-    """Refused before the work, not after it."""
+def _check_output(path: Path, suffixes: set[str]) -> None:
+    """Refused before the work, not after it; a suffix also keeps a scan from being written over."""
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file in it")
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path}: name the file to write with {' or '.join(sorted(suffixes))} at its end")
 
 
 def _phase_map(words: tuple[str, ...]) -> dict[str, str]:
@@ -215,8 +227,9 @@ def _cleaned(flagged: float, filled: float, left: float) -> str:
 
 def _say_written(patches: "Patches", output: Path) -> None:
     footer = patches.footer
+    maps = len(footer.cleaning)
     click.echo(
-        f"{footer.count} patches of {footer.height} x {footer.width} from {len(footer.cleaning)} maps, "
+        f"{footer.count} patches of {footer.height} x {footer.width} from {'1 map' if maps == 1 else f'{maps} maps'}, "
         f"content {footer.content_hash}\n{output}"
     )
 

@@ -1,6 +1,7 @@
 """A YAML file that remembers where each key stands, so that an error can name its line."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,6 +31,9 @@ _Loader.add_implicit_resolver(
 )
 
 
+_PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null")}
+
+
 class Document:
     """The mapping in a YAML file, its text, and the line of every key."""
 
@@ -45,8 +49,8 @@ class Document:
             raise InputError(f"{path}: is a folder; name a study file (*.yaml)") from None
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read as text ({_first_line(error)})") from None
-        loader = _Loader(self.text)
         try:
+            loader = _Loader(self.text)
             node = loader.get_single_node()
             if not isinstance(node, yaml.MappingNode):
                 raise InputError(f"{path}: is not a study file; it should hold keys like `study:` and `arms:`")
@@ -56,6 +60,10 @@ class Document:
             line = f":{mark.line + 1}" if mark else ""
             problem = getattr(error, "problem", None) or _first_line(error)
             raise InputError(f"{path}{line}: is not valid YAML ({problem})") from None
+        except ValueError as error:  # a number that YAML's pattern takes and Python refuses
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{path}: holds a value that cannot be read ({_first_line(error)})") from None
         except RecursionError:
             raise InputError(f"{path}: is nested too deeply for a study file") from None
 
@@ -78,10 +86,7 @@ class Document:
             target = target.setdefault(parent, {})
         if not isinstance(target, dict):
             raise InputError(f"--set {dotted}: there is no such section in {self.path}")
-        try:
-            target[last] = parse_value(value)
-        except yaml.YAMLError:
-            raise InputError(f"--set {dotted}={value}: is not a value") from None
+        target[last] = parse_value(value)
 
     def _construct(self, loader: _Loader, node: yaml.Node, where: Where) -> Any:
         if isinstance(node, yaml.MappingNode):
@@ -101,6 +106,8 @@ class Document:
                 self.lines[(*where, index)] = item.start_mark.line + 1
                 items.append(self._construct(loader, item, (*where, index)))
             return items
+        if node.tag not in _PLAIN:
+            raise self.error(where, f"the tag {node.tag} has no place in a study file")
         return loader.construct_object(node)
 
     def _refuse_duplicates(self, node: yaml.MappingNode, where: Where) -> None:
@@ -114,8 +121,15 @@ class Document:
 
 
 def parse_value(text: str) -> Any:
-    """A value typed on the command line, read as a study file would read it."""
-    return yaml.load(text, _Loader)
+    """A value typed on the command line, read as a study file would read it; InputError where it is none."""
+    try:
+        value = yaml.load(text, _Loader)
+        json.dumps(value, allow_nan=True)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        raise InputError(f"{text}: is not a value such as 16, 1e-4, full or [8, 12]") from None
+    if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+        raise InputError(f"{text}: has a key that is not a word")
+    return value
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

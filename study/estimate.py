@@ -25,6 +25,12 @@ def estimate(study: Study, planned: list[Planned], states: dict[str, str]) -> li
             f"{pairs} replicates: no distribution-free test of a single cell can reach p < 0.05 with fewer than "
             f"{_EXACT_TEST_PAIRS} pairs"
         )
+    for cell in study.cells:
+        for arm, prior in cell.priors.items():
+            due = getattr(prior, "due", None)
+            if due is not None and not any(map(due, range(1, study.horizons[-1] + 1))):
+                lines.append(f"arm {arm} is never updated within {study.horizons[-1]} epochs: see its update_every")
+    lines = list(dict.fromkeys(lines))  # an arm is named once, not in every cell
     lines.append(f"results: {study.folder}")
     return lines
 
@@ -38,7 +44,7 @@ def _hours(study: Study, planned: list[Planned], left: dict[str, Planned]) -> fl
     ledger = Ledger(study.folder)
     speeds: dict[str, list[float]] = {}
     for each in {each.key: each for each in planned if each.key not in left}.values():
-        curve = ledger.trial(each.key).path / "curve.parquet"
+        curve = ledger.trial(each.key).curve
         if curve.exists():
             table = read_table(curve)
             if table.num_rows:

@@ -3,6 +3,9 @@
 import logging
 import math
 import os
+import shutil
+import signal
+import socket
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -36,6 +39,7 @@ def connect(address: str | None, resources: Resources) -> None:
     """
     if address is not None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
+        _probe(address)
     try:
         ray.init(
             address=address or "local",
@@ -43,8 +47,13 @@ def connect(address: str | None, resources: Resources) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (ConnectionError, RuntimeError) as error:
-        raise InputError(f"--address {address}: no Ray cluster answers there ({str(error).splitlines()[0]})") from None
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        problem = str(error).splitlines()[0]
+        if address is None:
+            raise InputError(f"Ray does not start on this machine ({problem})") from None
+        raise InputError(f"--address {address}: no Ray cluster answers there ({problem})") from None
+    # Tune drains on SIGINT; a batch system sends SIGTERM and means the same
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     needed = {"CPU": resources.cpu, "GPU": resources.gpu}
     if not any(all(node.get(name, 0) >= amount for name, amount in needed.items()) for node in nodes):
@@ -53,6 +62,19 @@ def connect(address: str | None, resources: Resources) -> None:
             f"resources: a trial needs cpu {resources.cpu:g} and gpu {resources.gpu:g} on one node, but the largest "
             f"node offers cpu {best['CPU']:g} and gpu {best['GPU']:g}; lower `resources:` or join a larger cluster"
         )
+
+
+def _probe(address: str) -> None:
+    """Refuse an address where nothing listens, which Ray would ask for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    if not (colon and host and port.isdigit()):
+        raise InputError(f"--address {address or '(empty)'}: write it as HOST:PORT, or `auto` on the cluster's head")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--address {address}: no Ray cluster answers there ({error})") from None
 
 
 class _Pending(Searcher):  # type: ignore[misc]
@@ -110,8 +132,11 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         record = folder.record() or folder.begin(
             key, trial={}, command=self.jobs[key].command, provenance={"note": "the worker died before it began"}
         )
+        raised = trial.get_error()
         error = f"the worker process died {_RESTARTS + 1} times (killed, or out of memory)"
-        folder.write_record(failed(record, error, record.epoch, str(trial.get_error() or "")))
+        if raised is not None and not isinstance(raised, ray.exceptions.RayActorError):
+            error = str(raised).strip().splitlines()[-1]
+        folder.write_record(failed(record, error, record.epoch, str(raised or "")))
         self.progress.ended(key, "failed", error)
 
 
@@ -119,6 +144,7 @@ def sweep(jobs: Sequence[Job], ledger: Ledger, progress: Progress, resources: Re
     """Run the jobs on the connected cluster; returns when all have ended. Every outcome is in the ledger."""
     by_key = {job.planned.key: job for job in jobs}
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    storage = (ledger.folder / "tune").absolute()
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(_run_on_worker, jobs=by_key), {"cpu": resources.cpu, "gpu": resources.gpu}
@@ -131,7 +157,7 @@ def sweep(jobs: Sequence[Job], ledger: Ledger, progress: Progress, resources: Re
         ),
         run_config=tune.RunConfig(
             name=started,
-            storage_path=str((ledger.folder / "tune").absolute()),
+            storage_path=str(storage),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=_RESTARTS),
             callbacks=[_Watch(by_key, ledger, progress)],
@@ -140,6 +166,7 @@ def sweep(jobs: Sequence[Job], ledger: Ledger, progress: Progress, resources: Re
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # failures are rows of the ledger
     with progress:
         tuner.fit()
+    shutil.rmtree(storage / started, ignore_errors=True)  # Tune's own notes; nothing of ours reads them
 
 
 def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job]) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis import tables
+from analysis.errors import ResultsError
 from qgan.files import whole_file
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
@@ -25,6 +26,7 @@ class TrialFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoint = path / "checkpoint.pt"
+        self.curve = path / "curve.parquet"
 
     def record(self) -> tables.TrialRecord | None:
         """trial.json, or None where the trial has not begun."""
@@ -33,7 +35,12 @@ class TrialFolder:
     def begin(self, key: str, *, trial: dict[str, Any], command: str, provenance: dict[str, Any]) -> tables.TrialRecord:
         """Record a new attempt; curve and checkpoint of earlier ones stay."""
         self.path.mkdir(parents=True, exist_ok=True)
-        before = self.record()
+        for left_behind in self.path.glob(".*"):  # temporary files of a process that was killed
+            left_behind.unlink(missing_ok=True)
+        try:
+            before = self.record()
+        except ResultsError:
+            before = None  # damaged: this attempt writes it anew
         now = _now()
         attempt = {
             "start": now,
@@ -65,7 +72,7 @@ class TrialFolder:
     def write_curve(self, epochs: Sequence[Any]) -> None:
         """curve.parquet from all epochs so far."""
         columns = {name: [getattr(epoch, name) for epoch in epochs] for name in tables.CURVE.names}
-        _write_table(self.path / "curve.parquet", pa.table(columns, schema=tables.CURVE))
+        _write_table(self.curve, pa.table(columns, schema=tables.CURVE))
 
     def write_images(self, epochs: Sequence[Any], patches: dict[str, Any]) -> None:
         """images.parquet from the epochs that hold images; `patches` is the footer that explains the pixels."""
@@ -94,14 +101,19 @@ class Ledger:
 
     def state(self, key: str, longest: int) -> str:
         """done | running | failed | pending; a trial whose process is gone is pending, its checkpoint kept."""
-        record = self.trial(key).record()
+        folder = self.trial(key)
+        try:
+            record = folder.record()
+        except ResultsError:
+            return "pending"  # damaged: the next attempt writes it anew
         if record is None:
             return "pending"
         if record.status == "failed":
             return "failed"
-        if record.horizon >= longest:
+        if record.horizon >= longest and folder.curve.exists():
             return "done"
-        return "running" if record.status == "running" and _alive(record.attempts[-1]) else "pending"
+        alive = record.status == "running" and record.attempts and _alive(record.attempts[-1])
+        return "running" if alive else "pending"
 
     def write_plan(self, plan: tables.Plan) -> None:
         """plan.json: what belongs to the study."""

@@ -12,7 +12,6 @@ from qgan.settings import DataSettings
 from qgan.trial import Trial
 from study import patches
 from study.document import nearest, parse_value
-from study.grid import Cell
 from study.ledger import Ledger
 from study.spec import Study
 
@@ -20,18 +19,13 @@ STATES = ("done", "running", "failed", "pending")
 
 
 @dataclass(frozen=True)
-class Planned:
+class Planned(tables.PlannedTrial):
     """One trial at its place in the study."""
 
     trial: Trial
-    key: str
-    arm: str
-    cell: dict[str, Any]  # grid key -> value, horizons left out
-    replicate: int
 
     def __str__(self) -> str:
-        cell = " ".join(f"{name}={value}" for name, value in self.cell.items())
-        return f"{self.arm} {cell} replicate={self.replicate}"
+        return f"{self.arm}, {self.cell_name}, replicate {self.replicate}"
 
 
 def trials(study: Study) -> list[Planned]:
@@ -58,7 +52,7 @@ def trials(study: Study) -> list[Planned]:
                     trial = Trial(
                         data, cell.latent_dim, cell.images, replicate, cell.priors[name], cell.train, study.score
                     )
-                    planned.append(Planned(trial, trial.key, name, cell.values, replicate))
+                    planned.append(Planned(trial.key, name, cell.values, replicate, trial))
     return planned
 
 
@@ -70,7 +64,7 @@ def choose(study: Study, arm: str, cell: str | None, replicate: int) -> Planned:
     cells = [each.values for each in study.cells if wanted.items() <= each.values.items()]
     if len(cells) != 1:
         number = "no cell fits" if not cells else f"{len(cells)} cells fit"
-        choices = "; ".join(_written(each) for each in study.cells[:6])
+        choices = "; ".join(dict.fromkeys(each.cell_name for each in trials(study)))
         raise InputError(f"--cell {cell or '(not given)'}: {number}; {study.document.path} has: {choices}")
     for planned in trials(study):
         if (planned.arm, planned.cell, planned.replicate) == (arm, cells[0], replicate):
@@ -83,16 +77,12 @@ def choose(study: Study, arm: str, cell: str | None, replicate: int) -> Planned:
 def _cell_values(study: Study, text: str) -> dict[str, Any]:
     values = {}
     for part in filter(None, text.split(",")):
-        name, equals, value = part.partition("=")
+        name, equals, value = (each.strip() for each in part.partition("="))
         names = list(study.cells[0].values)
         if not equals or name not in names:
             raise InputError(f"--cell {text}: write it as {names[0]}=VALUE; the grid keys are: {', '.join(names)}")
         values[name] = parse_value(value)
     return values
-
-
-def _written(cell: Cell) -> str:
-    return ",".join(f"{name}={value}" for name, value in cell.values.items())
 
 
 def states(planned: Sequence[Planned], ledger: Ledger, longest: int) -> dict[str, str]:
@@ -104,8 +94,7 @@ def counts(planned: Iterable[Planned], states: dict[str, str]) -> dict[tuple[str
     """(cell, arm) -> how many replicates are in each state."""
     table: dict[tuple[str, str], Counter[str]] = {}
     for each in planned:
-        cell = ", ".join(f"{name} {value}" for name, value in each.cell.items())
-        table.setdefault((cell, each.arm), Counter())[states[each.key]] += 1
+        table.setdefault((each.cell_name, each.arm), Counter())[states[each.key]] += 1
     return table
 
 
@@ -120,7 +109,7 @@ def record(study: Study, planned: Sequence[Planned], patches_file: Path) -> tabl
         arms=list(study.arms),
         horizons=study.horizons,
         window=study.window,
-        trials=[tables.PlannedTrial(each.key, each.arm, each.cell, each.replicate) for each in planned],
+        trials=list(planned),
         study_file=study.document.text,
         data={
             "source": study.source.source,

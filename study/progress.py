@@ -68,15 +68,11 @@ class Progress:
     def table(self) -> Table:
         """State, speed and MMD per cell and arm."""
         table = Table(title=f"{time.monotonic() - self.start:.0f} s", title_justify="left")
-        for title in ("cell", "arm"):
-            table.add_column(title)
-        for title in (*STATES, "epochs/s", "MMD now"):
-            table.add_column(title, justify="right")
+        _columns(table, (*STATES, "epochs/s", "MMD now"))
         running: dict[tuple[str, str], list[_Seen]] = {}
         for each in self.places:
             if each.key in self.seen:
-                cell = ", ".join(f"{name} {value}" for name, value in each.cell.items())
-                running.setdefault((cell, each.arm), []).append(self.seen[each.key])
+                running.setdefault((each.cell_name, each.arm), []).append(self.seen[each.key])
         for (cell, arm), number in counts(self.places, self.states).items():
             table.add_row(cell, arm, *_row(number), *_now(running.get((cell, arm), [])))
         return table
@@ -85,13 +81,17 @@ class Progress:
 def state_table(planned: list[Planned], states: Mapping[str, str]) -> Table:
     """How many replicates of each cell and arm are done, running, failed, pending."""
     table = Table()
-    for title in ("cell", "arm"):
-        table.add_column(title)
-    for title in STATES:
-        table.add_column(title, justify="right")
+    _columns(table, STATES)
     for (cell, arm), number in counts(planned, dict(states)).items():
         table.add_row(cell, arm, *_row(number))
     return table
+
+
+def _columns(table: Table, numbers: tuple[str, ...]) -> None:
+    for title in ("cell", "arm"):
+        table.add_column(title, overflow="fold")
+    for title in numbers:
+        table.add_column(title, justify="right", overflow="fold")
 
 
 def _row(number: Counter[str]) -> list[str]:

@@ -74,7 +74,7 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
         raise document.error(("study",), f"{name!r} is no name for a folder; use letters, digits, '-', '_' and '.'")
     arms = _arms(document)
     baseline = values["baseline"]
-    if baseline not in arms:
+    if not isinstance(baseline, str) or baseline not in arms:
         raise document.error(
             ("baseline",),
             f"{baseline!r} is no arm{nearest(str(baseline), arms)}; the arms are: {', '.join(arms)}",
@@ -97,8 +97,10 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
             f"{source.evaluation}; use at most {source.evaluation // 2}, or keep more patches for evaluation",
         )
     results = values.get("results", "results/")
-    if not isinstance(results, str) or "://" in results:
+    if not isinstance(results, str) or "://" in results or "\0" in results:
         raise document.error(("results",), f"{results!r} is not a folder on this machine's file system")
+    if Path(results).exists() and not Path(results).is_dir():
+        raise document.error(("results",), f"{results} is a file; name a folder")
     return Study(
         document=document,
         name=name,
@@ -136,7 +138,7 @@ def _arms(document: Document) -> dict[str, Arm]:
         if not isinstance(settings, dict) or "prior" not in settings:
             raise document.error(where, f"needs `prior:`, one of {', '.join(PRIOR_SETTINGS)}")
         prior = settings["prior"]
-        if prior not in PRIOR_SETTINGS:
+        if not isinstance(prior, str) or prior not in PRIOR_SETTINGS:
             raise document.error(
                 (*where, "prior"),
                 f"{prior!r} is no prior{nearest(str(prior), PRIOR_SETTINGS)}; allowed: {', '.join(PRIOR_SETTINGS)}",

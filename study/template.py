@@ -1,5 +1,7 @@
 """The commented study file that `study init` writes."""
 
+import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -21,7 +23,8 @@ def write(path: Path, patches: Path | None) -> None:
         raise InputError(f"{path}: exists already; choose another name or remove it")
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}")
-    values = {"study": path.stem, **(_SYNTHETIC if patches is None else _fitting(patches))}
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "study"
+    values = {"study": name, **(_SYNTHETIC if patches is None else _fitting(patches))}
     template = Template(files("search_spaces").joinpath("template.txt").read_text())
     with whole_file(path) as temporary:
         temporary.write_text(template.substitute(values))
@@ -39,7 +42,8 @@ def _fitting(patches: Path) -> dict[str, str]:
     training, _ = split(index, evaluation, label)
     most = 2 ** (len(training).bit_length() - 1)  # the largest power of two in the training pool
     return {
-        "data": f"{{source: {patches}, evaluation: {evaluation}" + (f", microstructure: {label}}}" if label else "}"),
+        "data": f"{{source: {json.dumps(str(patches))}, evaluation: {evaluation}"
+        + (f", microstructure: {json.dumps(label)}}}" if label else "}"),
         "images": ", ".join(str(n) for n in sorted({max(2, most // 4), most})),
         "batch_size": str(min(64, max(2, most // 4))),
         "scored": str(evaluation // 2),

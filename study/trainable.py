@@ -1,9 +1,10 @@
 """One trial from start to end, with its ledger entries: the function that Ray runs, and `study trial` too."""
 
 import dataclasses
+import itertools
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +36,7 @@ class Job:
     command: str  # reproduces the trial in one process
     cpus: float
     gpus: float
+    retry: bool = False  # of a failed trial: a checkpoint that cannot be continued is removed
 
 
 def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
@@ -44,30 +46,33 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     """
     import torch
 
-    from qgan.ebsd.dataset import read_footer
-    from qgan.training import train
+    from qgan.training import CheckpointError
 
     torch.set_num_threads(max(1, int(job.cpus)))
     device = "cuda" if job.gpus and torch.cuda.is_available() else "cpu"
     folder = ledger.TrialFolder(job.folder)
-    footer = read_footer(job.patches)
     record = folder.begin(
-        job.planned.key,
-        trial=canonical(job.planned.trial),
-        command=job.command,
-        provenance={**provenance.collect(), "data_hash": footer.content_hash},
+        job.planned.key, trial=canonical(job.planned.trial), command=job.command, provenance=provenance.collect()
     )
-    patches_footer = {
-        "height": footer.height,
-        "width": footer.width,
-        "step_um": footer.step_um,
-        "channels": [dataclasses.asdict(channel) for channel in footer.channels],
-    }
     epochs: list[Epoch] = []
     written = time.monotonic()
     try:
-        data = _patches(job.patches, job.patches.stat().st_mtime_ns)
-        for epoch in train(job.planned.trial, data, horizons=job.horizons, checkpoint=folder.checkpoint, device=device):
+        data = _checked(job)
+        record.provenance["data_hash"] = data.footer.content_hash
+        patches_footer = {
+            "height": data.footer.height,
+            "width": data.footer.width,
+            "step_um": data.footer.step_um,
+            "channels": [dataclasses.asdict(channel) for channel in data.footer.channels],
+        }
+        try:
+            trained = _begin(job, data, folder, device)
+        except CheckpointError:
+            if not job.retry:
+                raise
+            folder.checkpoint.unlink()
+            trained = _begin(job, data, folder, device)
+        for epoch in trained:
             epochs.append(epoch)
             last = epoch.epoch == job.horizons[-1]
             if last or epoch.checkpointed or time.monotonic() - written > WRITE_EVERY_S:
@@ -83,9 +88,29 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
             raise
         if epochs:
             folder.write_curve(epochs)
-        folder.write_record(ledger.failed(record, _cause(error), len(epochs), _log(error)))
+        folder.write_record(ledger.failed(record, _cause(error), max(len(epochs), record.epoch), _log(error)))
         return False
     return True
+
+
+def _begin(job: Job, data: "Patches", folder: ledger.TrialFolder, device: str) -> "Iterator[Epoch]":
+    """The trial's epochs, the first one computed or read from the checkpoint: what is wrong with it is known now."""
+    from qgan.training import train
+
+    epochs = train(job.planned.trial, data, horizons=job.horizons, checkpoint=folder.checkpoint, device=device)
+    return itertools.chain([next(epochs)], epochs)
+
+
+def _checked(job: Job) -> "Patches":
+    """The trial's patches; InputError where the file holds others than those that its key names."""
+    data = _patches(job.patches, job.patches.stat().st_mtime_ns)
+    named = job.planned.trial.data.patches
+    if named not in (data.footer.content_hash, data.footer.recipe):
+        raise InputError(
+            f"{job.patches}: holds other patches ({data.footer.recipe or data.footer.content_hash}) than this trial "
+            f"names ({named}); the file has changed since the study was planned: run the study again"
+        )
+    return data
 
 
 @lru_cache(maxsize=1)  # a worker runs many trials on one set of patches

@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from qgan.ebsd.dataset import Patches, assemble, write_patches
 
+settings.register_profile("same every time", derandomize=True, deadline=None)
+settings.load_profile("same every time")
 torch.set_num_threads(1)  # bit for bit needs a fixed number; small tensors gain nothing from more
 
 SIZE = 12

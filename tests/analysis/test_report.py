@@ -50,7 +50,7 @@ class Page(HTMLParser):
 
 
 def report(folder, tmp_path):
-    html = analysis.write_report(folder, tmp_path / "out" / "report.html").read_text()
+    html = analysis.write_report(analysis.load(folder), tmp_path / "report.html").read_text()
     return html, Page(html)
 
 
@@ -58,7 +58,7 @@ def report(folder, tmp_path):
 def finished(finished_study, tmp_path_factory):
     """The folder, report file, HTML and page of a finished study, written once for this module."""
     folder = tmp_path_factory.mktemp("finished")
-    path = analysis.write_report(finished_study, folder / "out" / "report.html")
+    path = analysis.write_report(analysis.load(finished_study), folder / "report.html")
     return path, path.read_text(), Page(path.read_text())
 
 
@@ -83,7 +83,7 @@ def test_references_inside_the_page_exist(finished):
 
 def test_report_replaces_an_older_one_and_is_alone_in_its_folder(finished, finished_study):
     path, html, _ = finished
-    analysis.write_report(finished_study, path)
+    analysis.write_report(analysis.load(finished_study), path)
     assert [each.name for each in path.parent.iterdir()] == ["report.html"]
     assert path.read_text() == html, "the same results give the same bytes"
 
@@ -127,7 +127,7 @@ def test_report_is_made_when_something_cannot_be_said(written, tmp_path, setting
 
 def test_empty_folder_is_one_sentence_and_leaves_nothing(tmp_path):
     with pytest.raises(ResultsError, match=r"no plan\.json"):
-        analysis.write_report(tmp_path, tmp_path / "report.html")
+        analysis.write_report(analysis.load(tmp_path), tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
 
 

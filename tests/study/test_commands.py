@@ -2,12 +2,22 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
+from analysis.tables import read_plan
+from qgan.ebsd.dataset import Patches, assemble, write_patches
+from study.ledger import Ledger, TrialFolder
+from study.plan import choose
+from study.spec import load
+from study.trainable import Job, run
 
 STUDY = [sys.executable, "-m", "study"]
 
@@ -125,6 +135,77 @@ def test_failures_are_rows_with_their_cause_and_exit_code_3(study_file: Path) ->
     assert one.returncode == 3
     assert "no longer finite at epoch 1" in one.stderr
     assert study("report", study_file, folder=study_file.parent).returncode == 0
+
+
+def test_ctrl_c_stops_and_the_same_command_goes_on(study_file: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [400]").replace("[16, 32]", "[16]"))
+    folder = study_file.parent
+    running = subprocess.Popen(
+        [*STUDY, "run", str(study_file)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    trials = folder / "results/tiny/trials"
+    for _ in range(600):
+        if list(trials.glob("*/checkpoint.pt")):
+            break
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
+    assert "the same command goes on" in stderr
+    study_file.write_text(study_file.read_text().replace("epochs: [400]", "epochs: [100]"))
+    again = study("run", study_file, folder=folder)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "4 trials: 4 done" in again.stdout
+    assert not list((folder / "results/tiny/tune").iterdir())  # Tune's notes are not kept
+
+
+def test_a_second_launcher_is_refused(study_file: Path) -> None:
+    with Ledger(study_file.parent / "results/tiny").exclusive():
+        assert "another `study run`" in refused(study("run", study_file, folder=study_file.parent))
+
+
+def test_other_patches_under_the_same_name_are_refused(study_file: Path, tmp_path: Path, patches: Patches) -> None:
+    """The key names the patches: a trial does not train on others, even if they change after planning."""
+    planned = choose(load(study_file), "qcbm", "images=16", 0)
+    other = tmp_path / "other.parquet"
+    columns = {
+        name: getattr(patches.index, name)
+        for name in ("microstructure", "source", "map_id", "grain_id", "row", "column", "step_um")
+    }
+    write_patches(other, assemble(255 - patches.images, columns, settings={}, cleaning=()))
+    job = Job(planned, [2], other, tmp_path / "trial", "study trial", cpus=1, gpus=0)
+    assert not run(job, lambda epoch: None)
+    record = TrialFolder(job.folder).record()
+    assert record is not None
+    assert record.cause is not None
+    assert "holds other patches" in record.cause["error"]
+
+
+def test_retry_removes_a_checkpoint_that_cannot_be_continued(study_file: Path, patches_file: Path) -> None:
+    planned = choose(load(study_file), "qcbm", "images=16", 0)
+    job = Job(planned, [2], patches_file, study_file.parent / "trial", "study trial", cpus=1, gpus=0)
+    job.folder.mkdir()
+    TrialFolder(job.folder).checkpoint.write_bytes(b"half a file")
+    assert not run(job, lambda epoch: None)
+    assert run(replace(job, retry=True), lambda epoch: None)
+    assert curve(job.folder)["epoch"] == [1, 2]
+
+
+def test_the_plan_on_disk_follows_the_study_file(study_file: Path) -> None:
+    folder, text = study_file.parent, study_file.read_text()
+    text = text.replace("replicates: 2", "replicates: 1").replace("[16, 32]", "[16]")
+    study_file.write_text(text)
+    assert study("run", study_file, folder=folder).returncode == 0
+    study_file.write_text(text.replace("window: 3", "window: 1"))
+    assert "has changed since" in study("report", study_file, folder=folder).stderr
+    assert "nothing to do" in study("run", study_file, folder=folder).stdout
+    assert read_plan(folder / "results/tiny").window == 1
+    assert study("report", study_file, folder=folder).stderr == ""
+
+
+@pytest.mark.parametrize("address", ["foo", "", "127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999999"])
+def test_addresses_where_no_cluster_is(study_file: Path, address: str) -> None:
+    assert "--address" in refused(study("run", study_file, "--address", address, folder=study_file.parent))
 
 
 def test_resources_that_no_node_offers(study_file: Path) -> None:

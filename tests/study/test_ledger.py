@@ -24,6 +24,8 @@ def test_states(tmp_path: Path) -> None:
     assert ledger.state(KEY, 10) == "running"
     folder = ledger.trial(KEY)
     folder.write_record(tables.TrialRecord(**{**vars(record), "status": "done", "horizon": 10}))
+    assert ledger.state(KEY, 10) == "pending"  # its curve is gone
+    folder.curve.touch()
     assert ledger.state(KEY, 10) == "done"
     assert ledger.state(KEY, 20) == "pending"  # the study asks for more now
     folder.write_record(failed(record, "cause", 3, "log"))
@@ -51,6 +53,16 @@ def test_a_trial_of_another_host_is_dead_when_unseen_for_long(tmp_path: Path) ->
     seen = record.attempts[-1]["last_seen"]
     path.write_text(text.replace(f'"last_seen": "{seen}"', '"last_seen": "2020-01-01T00:00:00+00:00"'))
     assert ledger.state(KEY, 10) == "pending"
+
+
+def test_a_damaged_record_is_pending_and_written_anew(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    begin(ledger)
+    (ledger.trial(KEY).path / "trial.json").write_text("{")
+    (ledger.trial(KEY).path / ".curve.parquet.host.1").touch()
+    assert ledger.state(KEY, 10) == "pending"
+    assert len(begin(ledger).attempts) == 1
+    assert [each.name for each in ledger.trial(KEY).path.iterdir()] == ["trial.json"]
 
 
 def test_a_second_attempt_keeps_the_first(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_values_from_the_command_line(write) -> None:
     [
         ("layers", "layrs", 5, ["arms.qcbm.layrs", "unknown key", "`layers`"]),
         ("score:", "scor:", 10, ["scor", "unknown key", "`score`"]),
-        ("prior: qcbm", "prior: qcmb", 5, ["arms.qcbm.prior", "`qcbm`", "bernoulli, qcbm"]),
+        ("prior: qcbm", "prior: qcmb", 5, ["arms.qcbm.prior", "`qcbm`", "allowed: bernoulli, "]),
         ("prior: qcbm, ", "", 5, ["arms.qcbm", "prior"]),
         ("layers: 1", "layers: true", 5, ["arms.qcbm.layers", "integer", "True"]),
         ("layers: 1", "layers: 1.5", 5, ["arms.qcbm.layers", "integer", "1.5"]),
@@ -109,6 +109,10 @@ def test_values_from_the_command_line(write) -> None:
         ("source: synthetic, ", "", 2, ["data", "source"]),
         ("study: tiny", "study: ../tiny", 1, ["study", "folder"]),
         ("study: tiny", "study: [tiny", 2, ["YAML"]),
+        ("prior: qcbm", "prior: [qcbm]", 5, ["arms.qcbm.prior"]),
+        ("baseline: bernoulli", "baseline: [bernoulli]", 6, ["baseline"]),
+        ("batch_size: 8", "batch_size: !!binary aGVs", 9, ["train.batch_size", "tag"]),
+        ("learning_rate: 0.1", "learning_rate: .inf", 5, ["arms.qcbm.learning_rate"]),
     ],
 )
 def test_mistakes_name_file_line_and_key(write, old: str, new: str, line: int, words: list[str]) -> None:
@@ -137,7 +141,13 @@ def test_files_that_are_no_study_files(tmp_path: Path) -> None:
     words.write_text("just words")
     empty = tmp_path / "empty.yaml"
     empty.write_text("")
+    control = tmp_path / "control.yaml"
+    control.write_bytes(b"study: a\x07b")
+    number = tmp_path / "number.yaml"
+    number.write_text("study: 0b_")
     for path, message in [
+        (control, "YAML"),
+        (number, "cannot be read"),
         (tmp_path / "ferite.yaml", "did you mean"),
         (tmp_path, "folder"),
         (binary, "cannot be read as text"),
@@ -148,7 +158,18 @@ def test_files_that_are_no_study_files(tmp_path: Path) -> None:
             load(path)
 
 
-@pytest.mark.parametrize("assignment", ["batch_size", "=3", "train.batch_size.x=3", "train.bath_size=3", "train=[3"])
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "batch_size",
+        "=3",
+        "train.batch_size.x=3",
+        "train.bath_size=3",
+        "train=[3",
+        "train.learning_rate=0b_",
+        "arms={1: {prior: bernoulli}}",
+    ],
+)
 def test_bad_assignments(write, assignment: str) -> None:
     with pytest.raises(InputError):
         load(write(GOOD), [assignment])
