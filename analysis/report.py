@@ -188,6 +188,7 @@ def _failures(results: Results, comparison: Comparison) -> list[dict[str, Any]]:
             cause = record.cause or {}
             causes.append(str(cause.get("error", "no cause recorded")))
             log = str(cause.get("log") or "")
+        causes += [f"warning at {each}" for each in (record.warnings if record is not None else [])]
         if causes:
             rows.append({"trial": trial, "record": record, "cause": "; ".join(causes), "log": log})
     return rows

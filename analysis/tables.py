@@ -33,6 +33,12 @@ CURVE = pa.schema(
         ("prior_gradient_norm", pa.float64()),
         ("circuits", pa.int64()),  # circuits run by this epoch's update event
         ("shots", pa.int64()),  # codes measured by it
+        ("scores", pa.int64()),  # distinct codes whose f was evaluated by it
+        ("prior_entropy", pa.float64()),  # of the codes after the update event, nats; null without one
+        ("prior_perplexity", pa.float64()),  # exp of it: how many equally likely codes
+        ("prior_distinct_codes", pa.float64()),  # expected number of different codes among the circuit's shots
+        ("prior_total_variation", pa.float64()),  # total variation from the starting prior, 0 to 1
+        ("prior_mutual_information", pa.float64()),  # between two bits, mean over all pairs, nats
     ]
 )
 
@@ -132,6 +138,7 @@ class TrialRecord:
     horizon: int  # longest horizon reached, 0 for none; done = the study's longest horizon is reached
     attempts: list[dict[str, Any]]  # {start, last_seen: ISO 8601 UTC, host, gpu, usd_per_hour}, one per start
     cause: dict[str, Any] | None  # of a failure: {error: one line, epoch, log: last lines}
+    warnings: list[str]  # what the trial's prior complained of, each with its epoch
     command: str  # reproduces the trial in one process
     # {git: {revision, dirty}, python, packages: {name: version}, cpu, gpu, data_hash}
     provenance: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The one exception for input that cannot be used."""
+"""What can go wrong: input that cannot be used, and numbers that run away."""
 
 
 class InputError(ValueError):
@@ -10,3 +10,7 @@ class InputError(ValueError):
     def __init__(self, message: str, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+class Diverged(RuntimeError):
+    """A loss, gradient or parameter is no longer finite; the message says which and the way out."""

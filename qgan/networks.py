@@ -42,11 +42,19 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """D: images (k, channels, height, width) in [0, 1] to numbers (k,), unbounded."""
+    """D: images (k, channels, height, width) in [0, 1] to numbers (k,), unbounded.
 
-    def __init__(self, channels: int, height: int, width: int, features: int) -> None:
+    With `latent` units, a layer of so many stands before the last one: the critic's own code of an image.
+    """
+
+    def __init__(self, channels: int, height: int, width: int, features: int, latent: int | None = None) -> None:
         super().__init__()
-        quarter = (height // 2 // 2, width // 2 // 2)
+        flat = 4 * features * (height // 2 // 2) * (width // 2 // 2)
+        head = (
+            [nn.Linear(flat, 1)]
+            if latent is None
+            else [nn.Linear(flat, latent), nn.LeakyReLU(0.2), nn.Linear(latent, 1)]
+        )
         self.layers = nn.Sequential(
             nn.Conv2d(channels, features, kernel_size=4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
@@ -55,11 +63,17 @@ class Critic(nn.Module):
             nn.Conv2d(2 * features, 4 * features, kernel_size=3, padding=1),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
-            nn.Linear(4 * features * math.prod(quarter), 1),
+            *head,
         )
+        self.has_latent = latent is not None
 
     def forward(self, images: Tensor) -> Tensor:
         return self.layers(2 * images - 1).squeeze(1)  # type: ignore[no-any-return]
+
+    def latent(self, images: Tensor) -> Tensor:
+        """The latent layer (k, latent) of images, before its nonlinearity."""
+        assert self.has_latent
+        return self.layers[:-2](2 * images - 1)  # type: ignore[no-any-return]
 
 
 def _crop(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from qgan import priors, seeds
 from qgan.circuits import Sampler
 from qgan.ebsd.dataset import Patches, split
-from qgan.errors import InputError
+from qgan.errors import Diverged, InputError
 from qgan.files import whole_file
 from qgan.metrics.mmd import MmdTo
 from qgan.priors import PriorUpdate, TrainablePrior
@@ -24,10 +24,6 @@ from qgan.wgan import Wgan
 
 CHECKPOINT_SCHEMA = 1
 IMAGES_KEPT = 16  # real and generated images kept at each marked epoch
-
-
-class Diverged(RuntimeError):
-    """A loss is no longer a finite number; the message names the epoch and the last finite losses."""
 
 
 class CheckpointError(InputError):
@@ -58,8 +54,15 @@ class Epoch:
     distinct_codes: int | None  # different codes among those scored
     prior_loss: float | None  # Eq. 6 at this epoch's update event
     prior_gradient_norm: float | None
-    circuits: int
+    circuits: int  # of the update event
     shots: int
+    scores: int  # distinct codes whose f was evaluated
+    prior_entropy: float | None  # of the codes after the update event, nats
+    prior_perplexity: float | None
+    prior_distinct_codes: float | None  # expected number of different codes among the circuit's shots
+    prior_total_variation: float | None  # total variation from the starting prior
+    prior_mutual_information: float | None  # between two bits, mean over all pairs, nats
+    warning: str | None = None  # of the prior
     images: Images | None = None
     checkpointed: bool = False  # a checkpoint that ends with this epoch is on disk
 
@@ -125,7 +128,7 @@ class _Run:
         self.trial = trial
         self.horizons = horizons
         self.batches = Batches.of(trial, data, device)
-        self.wgan = Wgan(trial, tuple(self.batches.training.shape[1:]), device)  # type: ignore[arg-type]
+        self.wgan = Wgan(trial, tuple(self.batches.training.shape[1:]), device, self.batches.training)  # type: ignore[arg-type]
         self.prior = priors.build(trial, device, sampler)
         self.order = seeds.torch_stream(trial, "batch order", device)
         real = _unit(self.batches.evaluation)
@@ -180,6 +183,13 @@ class _Run:
             prior_gradient_norm=update.gradient_norm if update else None,
             circuits=update.circuits if update else 0,
             shots=update.shots if update else 0,
+            scores=update.scores if update else 0,
+            prior_entropy=update.codes.entropy if update else None,
+            prior_perplexity=update.codes.perplexity if update else None,
+            prior_distinct_codes=update.codes.distinct_codes if update else None,
+            prior_total_variation=update.codes.total_variation if update else None,
+            prior_mutual_information=update.codes.mutual_information if update else None,
+            warning=update.warning if update else None,
             images=images,
         )
 
@@ -201,12 +211,10 @@ class _Run:
         settings = self.trial.prior
         if not (isinstance(self.prior, TrainablePrior) and settings.due(epoch)):  # type: ignore[union-attr]
             return None
-        update = self.prior.update(self.wgan)
-        if not (math.isfinite(update.loss) and math.isfinite(update.gradient_norm)):
-            raise Diverged(
-                f"the prior's loss or gradient is no longer finite at epoch {epoch}; lower the arm's learning_rate"
-            )
-        return update
+        try:
+            return self.prior.update(self.wgan)
+        except Diverged as error:
+            raise Diverged(f"at epoch {epoch} {error}") from None
 
     def marked_epochs(self) -> list[int]:
         """First and middle scored epoch, and the horizons."""

@@ -38,6 +38,7 @@ class Trial:
                 f"data.evaluation = {self.data.evaluation}; use at most {self.data.evaluation // 2}",
                 "images",
             )
+        self.prior.require_fit(self.latent_dim, self.train)
 
     @property
     def key(self) -> str:

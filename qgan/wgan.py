@@ -20,13 +20,20 @@ class Wgan:
     start from the same nets.
     """
 
-    def __init__(self, trial: Trial, shape: tuple[int, int, int], device: torch.device) -> None:
-        """`shape` is (channels, height, width) of an image."""
+    def __init__(
+        self, trial: Trial, shape: tuple[int, int, int], device: torch.device, real: Tensor | None = None
+    ) -> None:
+        """`shape` is (channels, height, width) of an image.
+
+        `real` are all training images (images, *shape) uint8, for `critic_codes`; nothing else reads them.
+        """
         settings = trial.train
         with torch.random.fork_rng(devices=[]):  # torch initialises from its global stream only
             torch.manual_seed(seeds.seed(trial.pairing, "networks"))
             self.generator = Generator(trial.latent_dim, *shape, features=settings.width).to(device)
-            self.critic = Critic(*shape, features=settings.width).to(device)
+            latent = trial.latent_dim if settings.critic_latent else None
+            self.critic = Critic(*shape, features=settings.width, latent=latent).to(device)
+        self.real = real
         self.gradient_penalty = settings.gradient_penalty
         self.mixing = seeds.torch_stream(trial, "gradient-penalty mixing", device)
         self.generator_adam, self.critic_adam = (
@@ -72,6 +79,16 @@ class Wgan:
     def score(self, codes: Tensor) -> Tensor:
         """f(z) = -D(G(z)) (k,) of codes (k, latent_dim): what the nets, frozen meanwhile, tell a prior (Eq. 6)."""
         return torch.cat([-self.critic(self.generator(part.float())) for part in codes.split(_SCORE_BATCH)])
+
+    @torch.no_grad()
+    def critic_codes(self, codes: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+        """Bits (images, latent_dim) of the critic's latent layer, 1 above the threshold: of all training images, and
+        of G(codes). Needs `train.critic_latent` and the training images.
+        """
+        assert self.real is not None
+        real = [self.critic.latent(part.float() / 255) for part in self.real.split(_SCORE_BATCH)]
+        fake = [self.critic.latent(self.generator(part.float())) for part in codes.split(_SCORE_BATCH)]
+        return torch.cat(real) > threshold, torch.cat(fake) > threshold
 
     def state_dict(self) -> dict[str, Any]:
         """Nets, optimisers and the mixing stream."""

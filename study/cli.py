@@ -145,9 +145,14 @@ def status(file: Path) -> None:
     Console().print(state_table(planned, states))
     click.echo(_tally(states))
     for each in planned:
-        record = Ledger(study.folder).trial(each.key).record() if states[each.key] == "failed" else None
-        if record is not None and record.cause is not None:
+        try:
+            record = Ledger(study.folder).trial(each.key).record()
+        except ResultsError:
+            continue  # damaged: it counts as pending and will be written anew
+        if record is not None and record.cause is not None and states[each.key] == "failed":
             click.echo(f"\n{each}: {record.cause['error']}\n  {record.command}")
+        for warning in record.warnings if record is not None else []:
+            click.echo(f"\n{each}: warning at {warning}")
 
 
 @main.command()

@@ -85,4 +85,4 @@ def _field_names(settings: type) -> set[str]:
 
 
 def _given(settings: Any) -> dict[str, Any]:
-    return {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
+    return dataclasses.asdict(settings)

@@ -57,6 +57,7 @@ class TrialFolder:
             horizon=before.horizon if before else 0,
             attempts=[*(before.attempts if before else []), attempt],
             cause=None,
+            warnings=[],
             command=command,
             provenance=provenance,
             trial=trial,
@@ -79,7 +80,7 @@ class TrialFolder:
         rows: list[tuple[int, str, int, str | None, bytes]] = []
         for number, epoch in enumerate(each for each in epochs if each.images is not None):
             images = epoch.images
-            codes = ["".join("1" if bit else "0" for bit in code) for code in (images.codes > 0.5).tolist()]
+            codes = [_bits(code) for code in images.codes.tolist()]
             rows += [(epoch.epoch, "generated", i, codes[i], _bytes(x)) for i, x in enumerate(images.generated)]
             if number == 0:  # the real ones are the same at every epoch
                 rows += [(epoch.epoch, "real", i, None, _bytes(x)) for i, x in enumerate(images.real)]
@@ -157,6 +158,11 @@ def _alive(attempt: dict[str, Any]) -> bool:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _bits(code: list[float]) -> str | None:
+    """Character q is bit q; None for a code that is not bits."""
+    return "".join("1" if bit else "0" for bit in code) if set(code) <= {0.0, 1.0} else None
 
 
 def _bytes(image: Any) -> bytes:

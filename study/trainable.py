@@ -74,6 +74,8 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
             trained = _begin(job, data, folder, device)
         for epoch in trained:
             epochs.append(epoch)
+            if epoch.warning:
+                record.warnings.append(f"epoch {epoch.epoch}: {epoch.warning}")
             last = epoch.epoch == job.horizons[-1]
             if last or epoch.checkpointed or time.monotonic() - written > WRITE_EVERY_S:
                 folder.write_curve(epochs)

@@ -27,15 +27,17 @@ def validate(document: Document, where: Where, settings: type[T], values: Mappin
         return validated
     except ValidationError as error:
         first = error.errors()[0]
-        here = (*where, *first["loc"])
         allowed = [each.name for each in dataclasses.fields(settings)]  # type: ignore[arg-type]
+        # pydantic adds the branch of a union to the place: ("connectivity", "literal['full',...]")
+        place = [part for part in first["loc"] if isinstance(part, int) or part.isidentifier()]
+        here = (*where, *place)
         cause = first.get("ctx", {}).get("error")
         if first["type"] == "unexpected_keyword_argument":
             key = str(first["loc"][-1])
             raise document.error(here, f"unknown key{nearest(key, allowed)}; allowed: {', '.join(allowed)}") from None
         if isinstance(cause, InputError):
             raise document.error(
-                (*where, cause.key) if cause.key else where, str(cause).removeprefix(f"{cause.key} ")
+                (*here, cause.key) if cause.key else here, str(cause).removeprefix(f"{cause.key} ")
             ) from None
         given = first.get("input")
         if first["type"] == "missing":

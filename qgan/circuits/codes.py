@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from qgan.errors import InputError
+
 
 def to_bits(integers: Tensor, n_bits: int) -> Tensor:
     """Bits (..., n_bits) uint8 of codes (...) int64; bit 0 is the least significant."""
@@ -17,6 +19,12 @@ def to_integers(bits: Tensor) -> Tensor:
 def all_bits(n_bits: int, device: torch.device) -> Tensor:
     """Bits (2**n_bits, n_bits) uint8 of every code in order."""
     return to_bits(torch.arange(2**n_bits, device=device), n_bits)
+
+
+def require_shots(shots: int) -> None:
+    """Raises InputError unless a circuit may be measured that often."""
+    if shots < 1:
+        raise InputError(f"shots must be 1 or more codes per circuit, not {shots}", "shots")
 
 
 def cumulative(probabilities: Tensor) -> Tensor:

@@ -7,22 +7,20 @@ The ansatz is diagonal phases between Hadamard transforms. With s_q = 1 - 2 z_q 
 
 Within a basis all commute, so the entanglers join the rotations of their basis in one step: phases, then Hadamards.
 What comes before the first entangler is a product state and needs no step. One layer of RXX is one table of phases
-and one real transform; reverse mode retraces both, so all P slopes cost about two circuits more.
-
-A code z is split in its lower and upper half. Phi is bilinear in the monomials 1, s_i, s_i s_j of the two halves:
-one matrix product of small tables fills all 2**n phases, and its reverse collects the slopes.
+and one real transform; reverse mode retraces both, so all P slopes cost about two circuits more. It is written by
+hand, as autograd costs twice as much: dL = Im sum_z bra (Q psi) / 2 for a rotation exp(-i angle Q / 2).
 
 symbol     meaning                                              shape
 psi        amplitudes, qubit 0 the least significant bit        (batch, 2**n) complex
 planes     the same as real and imaginary part                  (batch, 2, 2**n) real
 bra        what the loss feels of psi, dL = Re sum_z bra dpsi   (batch, 2**n) complex
 turn       exp(-i Phi)                                          (batch, 2**n) complex
-low, high  the lower and the upper half of the qubits           numbers of qubits add up to n
+low, high  the product state's factors on the lower and the     (batch, 2**k) complex, k adds up to n
+           upper half of the qubits
 """
 
 import os
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,7 +28,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from qgan.circuits.ansatz import Ansatz
-from qgan.circuits.codes import all_bits, cumulative, draw, to_bits
+from qgan.circuits.codes import all_bits, cumulative, draw, require_shots, to_bits
+from qgan.circuits.phases import Phases, signs, steps
 from qgan.errors import InputError
 
 _GROUP = 5  # qubits transformed by one matrix product: more waste arithmetic, fewer waste passes over memory
@@ -48,22 +47,23 @@ class StateVector:
         self.ansatz = ansatz
         self.stream = stream
         self.dtype = dtype
-        n, device, steps = ansatz.n_qubits, stream.device, _steps(ansatz)
-        _require_memory(n, (2 * len(steps) + 4) * 2**n * dtype.itemsize, device)
+        n, device, parts = ansatz.n_qubits, stream.device, steps(ansatz)
+        _require_memory(n, (2 * len(parts) + 4) * 2**n * dtype.itemsize, device)
         like = torch.empty(0, dtype=dtype.to_real(), device=device)
-        self.half = (n + 1) // 2
-        self.bits = [all_bits(k, device).bool().T for k in (self.half, n - self.half)]
-        self.steps = [_Phases.of(angles, terms, n, self.half, like) for angles, terms in steps]
+        half = (n + 1) // 2
+        self.registers = [_Register(slice(0, half), like), _Register(slice(half, n), like)]
+        self.steps = [Phases.of(angles, terms, n, half, like) for angles, terms in parts]
         products = -(-n // _GROUP)
         self.hadamards = [_hadamard((n + i) // products, like) for i in range(products)]
 
     def probabilities(self, theta: Tensor) -> Tensor:
         """Born probabilities (batch, 2**n_bits), once differentiable in theta (batch, P), radians."""
-        theta = theta.to(self.dtype.to_real())
-        return _Born.apply(self, theta, *self._product_state(theta))  # type: ignore[no-any-return, no-untyped-call]
+        self.ansatz.require_angles(theta)
+        return _Born.apply(self, theta.to(self.dtype.to_real()))  # type: ignore[no-any-return, no-untyped-call]
 
     def sample(self, theta: Tensor, shots: int) -> Tensor:
         """Measured codes (batch, shots, n_bits) uint8 of the circuits with angles theta (batch, P), radians."""
+        require_shots(shots)
         with torch.no_grad():
             codes = [
                 draw(cumulative(self.probabilities(some)), shots, self.stream)
@@ -71,48 +71,34 @@ class StateVector:
             ]
         return to_bits(torch.cat(codes), self.ansatz.n_qubits)
 
-    def _product_state(self, theta: Tensor) -> list[Tensor]:
-        """The state before the first step, as its factors (batch, 2**k) on the low and on the high qubits."""
-        a = theta[:, self.ansatz.rx(0)] / 2
-        if self.ansatz.entangler == "rxx":  # H RZ(b) RX(a) |0>
-            b = theta[:, self.ansatz.rz(0)] / 2
-            turn = torch.complex(b.cos(), b.sin()) / 2**0.5
-            zero, one = a.cos() * turn.conj(), -1j * a.sin() * turn
-            zero, one = zero + one, zero - one
-        else:  # RX(a) |0>; RZ is in the first step
-            zero, one = a.cos() + 0j, -1j * a.sin()
-        qubits = slice(None, self.half), slice(self.half, None)
-        return [
-            torch.where(bits, one[:, part, None], zero[:, part, None]).prod(1)
-            for bits, part in zip(self.bits, qubits, strict=True)
-        ]
-
 
 class _Born(Function):
-    """p = |psi|**2 after all steps on a product state; reverse mode by hand, as autograd costs twice as much."""
+    """p = |psi|**2 after all steps on the product state of region 1."""
 
     @staticmethod
-    def forward(ctx: Any, circuit: StateVector, theta: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    def forward(ctx: Any, circuit: StateVector, theta: Tensor) -> Tensor:
+        zero, one = _region_1(circuit.ansatz, theta)
+        low, high = [register.product(zero, one) for register in circuit.registers]
         psi = (high.unsqueeze(2) * low.unsqueeze(1)).flatten(1)
         tape = []
         for phases in circuit.steps:
             turn = phases.turn(theta)
             psi = psi * turn
-            if any(ctx.needs_input_grad):
+            if ctx.needs_input_grad[1]:
                 tape += [turn, psi]
             planes = _transform(psi, circuit.hadamards)
             psi = _amplitudes(planes) if phases is not circuit.steps[-1] else psi
         ctx.circuit = circuit
-        ctx.save_for_backward(low, high, planes, *tape)
+        ctx.save_for_backward(theta, low, high, planes, *tape)
         return planes.square().sum(1)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
         circuit: StateVector = ctx.circuit
-        low, high, planes, *tape = ctx.saved_tensors
-        slopes = low.real.new_zeros(len(low), circuit.ansatz.n_parameters)
-        bra = _amplitudes(planes * torch.stack([2 * gradient, -2 * gradient], 1))
+        theta, low, high, planes, *tape = ctx.saved_tensors
+        slopes = torch.zeros_like(theta)
+        bra = torch.complex(2 * gradient * planes[:, 0], -2 * gradient * planes[:, 1])
         for phases in reversed(circuit.steps):
             psi, turn = tape.pop(), tape.pop()
             # Hadamards are real and symmetric, turns diagonal: the bra runs through the same operations
@@ -120,68 +106,53 @@ class _Born(Function):
             slopes[:, phases.angles] = phases.slopes((bra * psi).imag)
             bra = bra * turn
         bra = bra.view(len(low), high.shape[1], low.shape[1])
-        # torch wants conjugates
-        to_low = (high.unsqueeze(1) @ bra).squeeze(1).conj()
-        to_high = (bra @ low.unsqueeze(2)).squeeze(2).conj()
-        return None, slopes, to_low, to_high
+        to_low, to_high = (high.unsqueeze(1) @ bra).squeeze(1), (bra @ low.unsqueeze(2)).squeeze(2)
+        for register, factor, felt in zip(circuit.registers, (low, high), (to_low, to_high), strict=True):
+            register.slopes(circuit.ansatz, theta, factor, felt, slopes)
+        return None, slopes
 
 
-@dataclass(frozen=True)
-class _Phases:
-    """Phi(z) of one step: monomials of the high qubits x angles x monomials of the low qubits."""
-
-    angles: slice  # in theta
-    where: Tensor  # of the angles in the flat (high monomials, low monomials) matrix
-    high: Tensor  # (2**high, high monomials), the 1/2 of Phi included
-    low: Tensor  # (low monomials, 2**low)
-
-    @classmethod
-    def of(cls, angles: slice, terms: list[tuple[int, ...]], n: int, half: int, like: Tensor) -> Self:
-        lows = [tuple(q for q in term if q < half) for term in terms]
-        highs = [tuple(q - half for q in term if q >= half) for term in terms]
-        rows, columns = list(dict.fromkeys(highs)), list(dict.fromkeys(lows))
-        where = [rows.index(high) * len(columns) + columns.index(low) for high, low in zip(highs, lows, strict=True)]
-        return cls(
-            angles,
-            torch.tensor(where, dtype=torch.long, device=like.device),
-            _monomials(rows, n - half, like).T / 2,
-            _monomials(columns, half, like),
-        )
-
-    def turn(self, theta: Tensor) -> Tensor:
-        """exp(-i Phi) (batch, 2**n)."""
-        rows, columns = self.high.shape[1], self.low.shape[0]
-        angles = theta.new_zeros(len(theta), rows * columns)
-        angles.index_copy_(1, self.where, theta[:, self.angles])
-        phi = (self.high @ angles.view(-1, rows, columns) @ self.low).flatten(1)
-        return torch.complex(phi.cos(), phi.sin().neg_())
-
-    def slopes(self, current: Tensor) -> Tensor:
-        """dL by each angle from dL/dPhi (batch, 2**n)."""
-        current = current.reshape(len(current), self.high.shape[0], self.low.shape[1])
-        return (self.high.T @ (current @ self.low.T)).flatten(1)[:, self.where]
+def _region_1(ansatz: Ansatz, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Amplitudes of |0> and of |1> (batch, n) of every qubit where the first step begins."""
+    a = theta[:, ansatz.rx(0)] / 2
+    cos, sin = a.cos(), a.sin()
+    if ansatz.entangler == "rzz":  # RX(a) |0>; RZ is in the first step
+        return torch.complex(cos, torch.zeros_like(cos)), torch.complex(torch.zeros_like(sin), -sin)
+    b = theta[:, ansatz.rz(0)] / 2  # H RZ(b) RX(a) |0>
+    turn = torch.complex(b.cos(), b.sin()) / 2**0.5
+    zero, one = cos * turn.conj(), -1j * sin * turn
+    return zero + one, zero - one
 
 
-def _steps(ansatz: Ansatz) -> list[tuple[slice, list[tuple[int, ...]]]]:
-    """Each step's angles in theta, neighbours by the layout, and the qubits whose signs multiply them."""
-    singles: list[tuple[int, ...]] = [(q,) for q in range(ansatz.n_qubits)]
-    pairs: list[tuple[int, ...]] = list(ansatz.pairs)
-    steps = []
-    for layer in range(1, ansatz.layers + 1):
-        before, pair, after = ansatz.rz(layer - 1), ansatz.entanglers(layer), ansatz.rx(layer)
-        if ansatz.entangler == "rxx":
-            if layer > 1:
-                steps.append((before, singles))
-            steps.append((slice(pair.start, after.stop), pairs + singles))
-        else:
-            steps += [(slice(before.start, pair.stop), singles + pairs), (after, singles)]
-    return steps
+class _Register:
+    """Half of the qubits, while they are a product state."""
 
+    def __init__(self, qubits: slice, like: Tensor) -> None:
+        k = qubits.stop - qubits.start
+        codes = torch.arange(2**k, device=like.device)
+        self.qubits = qubits
+        self.bits = all_bits(k, like.device).bool().T  # (k, 2**k)
+        self.signs = signs(k, like)  # (k, 2**k)
+        self.flips = codes ^ (1 << torch.arange(k, device=like.device))[:, None]  # (k, 2**k): code with bit q flipped
 
-def _monomials(qubits: list[tuple[int, ...]], n_bits: int, like: Tensor) -> Tensor:
-    """The product of the signs s_q of each set of qubits, for every code: (sets, 2**n_bits)."""
-    signs = 1 - 2 * all_bits(n_bits, like.device).T.to(like.dtype)
-    return torch.stack([signs[list(each)].prod(0) for each in qubits])
+    def product(self, zero: Tensor, one: Tensor) -> Tensor:
+        """The state (batch, 2**k) of qubits with amplitudes zero and one (batch, n)."""
+        return torch.where(self.bits, one[:, self.qubits, None], zero[:, self.qubits, None]).prod(1)
+
+    def slopes(self, ansatz: Ansatz, theta: Tensor, psi: Tensor, bra: Tensor, slopes: Tensor) -> None:
+        """Writes dL by the angles of region 1; psi and bra (batch, 2**k), slopes (batch, P)."""
+        rx, rz = slopes[:, ansatz.rx(0)][:, self.qubits], slopes[:, ansatz.rz(0)][:, self.qubits]
+        crossed = bra.unsqueeze(1) * psi[:, self.flips]  # bra (X_q psi)
+        x = crossed.imag.sum(-1) / 2
+        if ansatz.entangler == "rzz":
+            rx.copy_(x)
+            return
+        # after H and RZ(b), RX turns about cos b Z - sin b Y and RZ about X
+        b = theta[:, ansatz.rz(0)][:, self.qubits]
+        z = (bra * psi).imag @ self.signs.T / 2
+        y = -(crossed.real * self.signs).sum(-1) / 2
+        rx.copy_(b.cos() * z - b.sin() * y)
+        rz.copy_(x)
 
 
 def _hadamard(n_bits: int, like: Tensor) -> Tensor:

@@ -98,6 +98,7 @@ def _write_trial(home: Path, key: str, status: str, epoch: int, horizons: Sequen
             {"start": "2026-01-01T00:00:00Z", "last_seen": "2026-01-01T01:30:00Z", "host": "a", "gpu": "H100"}
         ],
         "cause": cause if status == "failed" else None,
+        "warnings": [],
         "command": f"study trial study.yaml --arm qcbm --replicate 0  # {key}",
         "provenance": {
             "git": {"revision": revision, "dirty": False},

@@ -28,3 +28,12 @@ def test_a_code_is_scored_alone_as_in_a_batch() -> None:
     assert torch.allclose(together, alone, atol=1e-5)
     with torch.no_grad():  # nothing in either net remembers a batch
         assert torch.equal(critic(generator(codes)), critic(generator(codes)))
+
+
+def test_a_latent_layer_stands_before_the_critics_last() -> None:
+    critic = Critic(5, 20, 20, 8, latent=6)
+    images = torch.rand(3, 5, 20, 20)
+    latent = critic.latent(images)
+    assert latent.shape == (3, 6)
+    last = critic.layers[-1]
+    assert torch.equal(critic(images), last(torch.nn.functional.leaky_relu(latent, 0.2)).squeeze(1))

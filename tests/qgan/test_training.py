@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from qgan.ebsd.dataset import Patches
-from qgan.errors import InputError
+from qgan.errors import Diverged, InputError
 from qgan.settings import BernoulliSettings, DataSettings, PriorSettings, QcbmSettings, ScoreSettings, TrainSettings
-from qgan.training import IMAGES_KEPT, Batches, Diverged, Epoch, train
+from qgan.training import IMAGES_KEPT, Batches, Epoch, train
 from qgan.trial import Trial
 
 CPU = torch.device("cpu")

@@ -19,6 +19,7 @@ def test_the_papers_counts():
     assert len(Ansatz(12).pairs) == 66
     assert len(Ansatz(12, connectivity="reduced").pairs) == 30
     assert len(Ansatz(12, connectivity="line").pairs) == 11
+    assert Ansatz(12, connectivity="none").pairs == ()
     assert Ansatz(12).n_parameters == 114
     assert Ansatz(12, connectivity="reduced").n_parameters == 78
 
@@ -27,8 +28,11 @@ def test_each_further_layer_adds_a_region_2_and_a_region_3():
     assert Ansatz(5, layers=3).n_parameters - Ansatz(5, layers=2).n_parameters == 10 + 2 * 5
 
 
-def test_explicit_pairs_are_taken_as_they_are():
-    assert Ansatz(4, connectivity=((0, 3), (1, 2))).pairs == ((0, 3), (1, 2))
+@pytest.mark.parametrize("pairs", [((0, 3), (1, 2)), [[0, 3], [1, 2]]])
+def test_explicit_pairs_are_taken_as_they_are(pairs):
+    ansatz = Ansatz(4, connectivity=pairs)
+    assert ansatz.pairs == ((0, 3), (1, 2))
+    assert hash(ansatz) == hash(Ansatz(4, connectivity=((0, 3), (1, 2))))
 
 
 def test_the_blocks_of_theta_tile_it():
@@ -39,11 +43,79 @@ def test_the_blocks_of_theta_tile_it():
     assert [i for block in blocks for i in range(block.start, block.stop)] == list(range(ansatz.n_parameters))
 
 
+def test_names_say_gate_qubits_and_region():
+    assert Ansatz(2).names == (
+        *("rx[0] region 1", "rx[1] region 1", "rz[0] region 1", "rz[1] region 1", "rxx[0,1] region 2"),
+        *("rx[0] region 3", "rx[1] region 3", "rz[0] region 3", "rz[1] region 3"),
+    )
+    deep = Ansatz(3, 2, "line", "rzz")
+    assert len(set(deep.names)) == deep.n_parameters
+    assert deep.names[deep.entanglers(2)] == ("rzz[0,1] region 2 layer 2", "rzz[1,2] region 2 layer 2")
+
+
+def test_names_agree_with_the_gates_that_qiskit_applies():
+    ansatz = Ansatz(3, 2, "reduced")
+    for gate in ansatz.qiskit().data:
+        qubits = ",".join(str(qubit._index) for qubit in gate.qubits)
+        assert ansatz.names[gate.params[0].index].startswith(f"{gate.name}[{qubits}] region")
+
+
+GRAPHS = ["full", "reduced", "line", "none", ((0, 1), (2, 3))]
+
+
+def jacobian(ansatz: Ansatz, seed: int) -> torch.Tensor:
+    """dp / dtheta (2**n, P) at a random theta, by autograd."""
+    sampler = StateVector(ansatz, stream(), torch.complex128)
+    theta = 2 * math.pi * torch.rand(ansatz.n_parameters, generator=stream(seed), dtype=torch.float64)
+    return torch.autograd.functional.jacobian(lambda angles: sampler.probabilities(angles[None])[0], theta)
+
+
+@pytest.mark.parametrize("connectivity", GRAPHS)
+@pytest.mark.parametrize("entangler", ["rxx", "rzz"])
+@pytest.mark.parametrize(("n", "layers"), [(1, 1), (2, 1), (4, 1), (4, 2), (4, 3)])
+def test_the_last_rz_column_and_no_other_angle_is_silent(n, layers, connectivity, entangler):
+    if not isinstance(connectivity, str) and n < 4:
+        connectivity = ()
+    ansatz = Ansatz(n, layers, connectivity, entangler)
+    loudest = jacobian(ansatz, seed=2).abs().amax(0)
+    assert (loudest < 1e-12).nonzero().flatten().tolist() == list(ansatz.silent)
+    assert next(ansatz.names[i] for i in ansatz.silent).startswith("rz[0] region 3")
+
+
+@pytest.mark.parametrize(("entangler", "effective"), [("rxx", 90), ("rzz", 102)])
+def test_the_papers_114_parameters_move_fewer_directions(entangler, effective):
+    assert Ansatz(12, entangler=entangler).effective_parameters() == effective
+
+
+@pytest.mark.parametrize("connectivity", GRAPHS)
+@pytest.mark.parametrize("entangler", ["rxx", "rzz"])
+def test_effective_parameters_are_the_rank_of_the_jacobian(connectivity, entangler):
+    ansatz = Ansatz(5, 1, connectivity, entangler)
+    rank = torch.linalg.matrix_rank(jacobian(ansatz, seed=5), rtol=1e-9)
+    assert ansatz.effective_parameters() == rank
+
+
+def test_effective_parameters_of_few_qubits():
+    assert Ansatz(6, connectivity="none").effective_parameters() == 6  # one probability per qubit
+    assert Ansatz(1, layers=3).effective_parameters() == 1
+    assert Ansatz(2).effective_parameters() == 3  # 2**n - 1
+
+
+def test_effective_parameters_of_many_qubits_are_refused():
+    with pytest.raises(InputError, match=r"Jacobian of 264 x 2\*\*22 entries, more than 2\*\*26; use fewer"):
+        Ansatz(22, connectivity="none", layers=5).effective_parameters()
+
+
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
         ({"n_qubits": 0}, "n_qubits"),
+        ({"n_qubits": 2.0}, "n_qubits"),
         ({"layers": 0}, "layers"),
+        ({"layers": True}, "layers"),
+        ({"connectivity": ((0, 1, 2),)}, "connectivity"),
+        ({"connectivity": ((0.0, 1.0),)}, "connectivity"),
+        ({"connectivity": (3,)}, "connectivity"),
         ({"connectivity": "ring"}, "connectivity"),
         ({"connectivity": ((1, 0),)}, "connectivity"),
         ({"connectivity": ((0, 1), (0, 1))}, "connectivity"),
@@ -74,6 +146,16 @@ def test_training_starts_near_bernoulli_where_entanglers_have_slopes(entangler, 
     slopes = jacobian.abs().sum(0)
     for layer in range(1, layers + 1):
         assert slopes[ansatz.entanglers(layer)].min() > 0.05
+
+
+def test_small_and_uniform_starts():
+    ansatz = Ansatz(12)
+    small, uniform = (ansatz.initial_angles(0.5, stream(), kind) for kind in ("small", "uniform"))
+    assert small.std().item() == pytest.approx(0.1, rel=0.3)
+    assert uniform.abs().max() <= math.pi
+    assert uniform.std().item() == pytest.approx(math.pi / math.sqrt(3), rel=0.2)
+    with pytest.raises(InputError, match="initial angles must be bernoulli, small, uniform, not 'zero'"):
+        ansatz.initial_angles(0.5, stream(), "zero")
 
 
 def test_the_traps_that_the_initial_angles_avoid():
