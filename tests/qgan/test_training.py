@@ -10,7 +10,16 @@ import torch
 
 from qgan.ebsd.dataset import Patches
 from qgan.errors import Diverged, InputError
-from qgan.settings import BernoulliSettings, DataSettings, PriorSettings, QcbmSettings, ScoreSettings, TrainSettings
+from qgan.settings import (
+    PRIOR_SETTINGS,
+    BernoulliSettings,
+    DataSettings,
+    PriorSettings,
+    QcbmSettings,
+    ScoreSettings,
+    TrainedSettings,
+    TrainSettings,
+)
 from qgan.training import IMAGES_KEPT, Batches, Epoch, train
 from qgan.trial import Trial
 
@@ -50,6 +59,18 @@ def test_resumed_equals_uninterrupted_bit_for_bit(prior: PriorSettings, patches:
     resumed = list(train(trial, patches, horizons=[6], checkpoint=checkpoint, checkpoint_every=3))
     assert [comparable(epoch) for epoch in resumed] == whole
     assert [each.name for each in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize("name", sorted(PRIOR_SETTINGS))
+def test_every_prior_trains_and_resumes(name: str, patches: Patches, tmp_path: Path) -> None:
+    settings = PRIOR_SETTINGS[name]
+    schedule = {"update_every": 1, "train_epochs": 2} if issubclass(settings, TrainedSettings) else {}
+    trial = make_trial(settings(**schedule), critic_latent=name == "qcbm_aan")
+    whole = [comparable(epoch) for epoch in train(trial, patches, horizons=[3])]
+    assert [row["prior_entropy"] is not None for row in whole] == [bool(schedule), bool(schedule), False]
+    list(train(trial, patches, horizons=[1], checkpoint=tmp_path / "checkpoint.pt"))
+    resumed = list(train(trial, patches, horizons=[3], checkpoint=tmp_path / "checkpoint.pt"))
+    assert [row["mmd_v"] for row in map(comparable, resumed)] == [row["mmd_v"] for row in whole]
 
 
 def test_a_longer_horizon_continues_the_checkpoint(patches: Patches, tmp_path: Path) -> None:
