@@ -28,4 +28,4 @@ test: lint
 	$(BIN)/pytest
 
 clean:
-	rm -rf .venv results build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

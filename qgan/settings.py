@@ -237,7 +237,10 @@ class AutoregressiveSettings(TrainedSettings):
 
 
 Backend = Literal[
-    "exact", "aer", "aer:aria-1", "aer:aria-2", "aer:forte-1", "aer:aria-1+spam", "aer:aria-2+spam", "aer:forte-1+spam"
+    "exact", "exact:aria-1", "exact:aria-2", "exact:forte-1",
+    "exact:aria-1+spam", "exact:aria-2+spam", "exact:forte-1+spam",
+    "aer", "aer:aria-1", "aer:aria-2", "aer:forte-1",
+    "aer:aria-1+spam", "aer:aria-2+spam", "aer:forte-1+spam",
 ]  # fmt: skip
 Initial = Literal["bernoulli", "small", "uniform", "mps"]
 

@@ -47,6 +47,7 @@ PRIORS = {
     "qcbm, spsa gradient": QcbmSettings(gradient="spsa", iterations=5),
     "qcbm, spsa": QcbmSettings(optimizer="spsa", iterations=8, gains_restart=False),
     "qcbm, mps start": QcbmSettings(initial="mps", **EXACT),
+    "qcbm, noisy, spsa": QcbmSettings(backend="exact:aria-2", optimizer="spsa", iterations=4, gains=GAINS),
     "qcbm, aer, spsa": QcbmSettings(backend="aer", optimizer="spsa", iterations=4, gains=GAINS),
     "qcbm, aer, noise": QcbmSettings(
         backend="aer:aria-2+spam", gradient="parameter_shift", connectivity="none", learning_rate=1.0, shots=64

@@ -1,15 +1,18 @@
 """The Born machine's own promises."""
 
+from typing import get_args
+
 import pytest
 import torch
 
 from qgan.circuits.ansatz import Ansatz
+from qgan.circuits.backends import BACKENDS
 from qgan.circuits.codes import to_integers
 from qgan.circuits.exact import StateVector
 from qgan.errors import InputError
 from qgan.priors import build
 from qgan.priors.pretraining import pretrained
-from qgan.settings import BernoulliTrainedSettings, Gains, QcbmSettings
+from qgan.settings import Backend, BernoulliTrainedSettings, Gains, QcbmSettings
 
 N = 6
 
@@ -160,3 +163,7 @@ def test_pretraining_starts_lower_without_collapse(prior, table):
 def test_entropy_needs_a_sampler_that_knows_its_probabilities(prior):
     with pytest.raises(InputError, match="entropy_weight"):
         prior(Measured(), entropy_weight=0.1).update(Parity())
+
+
+def test_settings_name_every_backend() -> None:
+    assert set(get_args(Backend)) == set(BACKENDS)
