@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from qgan.errors import InputError
-from qgan.settings import Gains
+from qgan.prior_settings import Gains
 
 
 class Spsa:

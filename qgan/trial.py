@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from qgan.errors import InputError
-from qgan.settings import DataSettings, PriorSettings, ScoreSettings, TrainSettings, require
+from qgan.prior_settings import PriorSettings
+from qgan.settings import DataSettings, ScoreSettings, TrainSettings, require
 
 SCHEMA = 1  # bump when a default or the meaning of a field changes: every key changes with it
 

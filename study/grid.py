@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qgan.settings import PriorSettings, TrainSettings
+from qgan.prior_settings import PriorSettings
+from qgan.settings import TrainSettings
 from study.document import Document, nearest
 from study.validation import validate
 

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from qgan.errors import InputError
-from qgan.settings import ScoreSettings
-
-_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
+from qgan.settings import STRICT, ScoreSettings
 
 
 @dataclass(frozen=True)
 class SyntheticSource:
     """Patches cut from synthetic maps, made on first use."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     source: str
     microstructure: str  # ferrite | bainite
@@ -36,7 +34,7 @@ class SyntheticSource:
 class FileSource:
     """Patches of a Parquet file written by `study data`."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     source: str
     evaluation: int
@@ -47,7 +45,7 @@ class FileSource:
 class Replicates:
     """Which paired seeds to run: first, first + 1, ..."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     count: int
     first: int = 0
@@ -66,7 +64,7 @@ class Replicates:
 class Resources:
     """What one trial occupies."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     cpu: float = 1.0
     gpu: float = 0.0  # a share of a GPU, or whole GPUs
@@ -82,7 +80,7 @@ class Resources:
 class Score:
     """The section `score:`; the window is analysis, the rest is the trial's."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     images: int = ScoreSettings.images
     every: int = ScoreSettings.every

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from qgan.errors import InputError
-from qgan.settings import PRIOR_SETTINGS, PriorSettings, ScoreSettings, TrainSettings
+from qgan.prior_settings import PRIOR_SETTINGS, PriorSettings
+from qgan.settings import ScoreSettings, TrainSettings
 from study.document import Document, Where, nearest
 from study.grid import Cell, expand
 from study.sections import FileSource, Replicates, Resources, Score, SyntheticSource

@@ -10,7 +10,8 @@ from timing import shown, timed
 from qgan.circuits.ansatz import Ansatz
 from qgan.circuits.exact import StateVector
 from qgan.gradients import Exact
-from qgan.settings import BernoulliSettings, DataSettings, ScoreSettings, TrainSettings
+from qgan.prior_settings import BernoulliSettings
+from qgan.settings import DataSettings, ScoreSettings, TrainSettings
 from qgan.trial import Trial
 from qgan.wgan import Wgan
 

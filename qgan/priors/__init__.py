@@ -1,6 +1,6 @@
 """Priors: where the latent code z comes from.
 
-A new prior is one module here, one settings class in `qgan.settings` and one line in `PRIORS`. Its class has a
+A new prior is one module here, one settings class in `qgan.prior_settings` and one line in `PRIORS`. Its class has a
 constructor `from_trial(trial, device, sampler)`, which draws from the pair's streams named "prior ..." only; priors
 without circuits ignore the sampler.
 """

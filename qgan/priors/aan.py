@@ -13,10 +13,10 @@ from qgan.circuits import ExactSampler, Sampler
 from qgan.circuits.codes import to_integers
 from qgan.errors import InputError
 from qgan.gradients import Exact, Gradient, Score, with_entropy
+from qgan.prior_settings import QcbmAanSettings
 from qgan.priors import Feedback
 from qgan.priors.objectives import Objective
 from qgan.priors.qcbm import QcbmPrior
-from qgan.settings import QcbmAanSettings
 from qgan.trial import Trial
 
 

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from qgan.circuits import Sampler
+from qgan.prior_settings import AutoregressiveSettings
 from qgan.priors.model import Model
 from qgan.priors.trained import TrainedPrior
 from qgan.seeds import torch_stream
-from qgan.settings import AutoregressiveSettings
 from qgan.trial import Trial
 
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from qgan.circuits import Sampler
+from qgan.prior_settings import BernoulliSettings, BernoulliTrainedSettings
 from qgan.priors.model import Model
 from qgan.priors.trained import TrainedPrior
 from qgan.seeds import torch_stream
-from qgan.settings import BernoulliSettings, BernoulliTrainedSettings
 from qgan.trial import Trial
 
 

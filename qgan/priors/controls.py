@@ -9,6 +9,7 @@ from qgan.circuits import Sampler
 from qgan.circuits.ansatz import Ansatz
 from qgan.circuits.codes import all_bits, to_bits, to_integers
 from qgan.circuits.exact import StateVector
+from qgan.prior_settings import QcbmFrozenSettings, QcbmNoEntanglerSettings
 from qgan.priors import Feedback
 from qgan.priors.model import ModelPrior
 from qgan.priors.objectives import Objective
@@ -16,7 +17,6 @@ from qgan.priors.qcbm import QcbmPrior
 from qgan.priors.statistics import joint
 from qgan.priors.trained import TrainedPrior
 from qgan.seeds import torch_stream
-from qgan.settings import QcbmFrozenSettings, QcbmNoEntanglerSettings
 from qgan.trial import Trial
 
 

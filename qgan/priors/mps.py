@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from qgan.circuits import Sampler
+from qgan.prior_settings import MpsSettings
 from qgan.priors.model import Model, parameter_budget
 from qgan.priors.trained import TrainedPrior
 from qgan.seeds import torch_stream
-from qgan.settings import MpsSettings
 from qgan.trial import Trial
 
 

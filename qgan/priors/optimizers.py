@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qgan.settings import Gains, TrainedSettings
+from qgan.prior_settings import Gains, TrainedSettings
 from qgan.spsa import Spsa, calibrate
 
 # of every angle in the first iteration, radians; qiskit-algorithms' 0.63 scrambles the circuit's 44 angles at n = 8,

@@ -7,11 +7,11 @@ import torch
 from qgan.circuits import Sampler
 from qgan.circuits.ansatz import Ansatz
 from qgan.circuits.backends import make_sampler
+from qgan.prior_settings import TrainedCircuitSettings
 from qgan.priors.objectives import GeneratorLoss, Objective
 from qgan.priors.pretraining import pretrained
 from qgan.priors.trained import TrainedPrior
 from qgan.seeds import torch_stream
-from qgan.settings import TrainedCircuitSettings
 from qgan.trial import Trial
 
 

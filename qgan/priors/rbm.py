@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from qgan.circuits import Sampler
+from qgan.prior_settings import RbmSettings
 from qgan.priors.model import Model, parameter_budget
 from qgan.priors.trained import TrainedPrior
 from qgan.seeds import torch_stream
-from qgan.settings import RbmSettings
 from qgan.trial import Trial
 
 

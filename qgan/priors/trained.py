@@ -10,13 +10,13 @@ from qgan.circuits import Sampler
 from qgan.circuits.codes import to_integers
 from qgan.errors import Diverged
 from qgan.gradients import Estimator, Exact, FiniteDifference, ParameterShift, Score, SpsaGradient
+from qgan.prior_settings import TrainedSettings
 from qgan.priors import Feedback, PriorUpdate
 from qgan.priors.model import ModelPrior
 from qgan.priors.objectives import GeneratorLoss, Objective
 from qgan.priors.optimizers import make_optimizer
 from qgan.priors.statistics import CodeStatistics
 from qgan.seeds import numpy_stream
-from qgan.settings import TrainedSettings
 from qgan.trial import Trial
 
 

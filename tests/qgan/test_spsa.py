@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qgan.errors import InputError
-from qgan.settings import Gains
+from qgan.prior_settings import Gains
 from qgan.spsa import Spsa, calibrate
 
 P = 7

@@ -10,16 +10,8 @@ import torch
 
 from qgan.ebsd.dataset import Patches
 from qgan.errors import Diverged, InputError
-from qgan.settings import (
-    PRIOR_SETTINGS,
-    BernoulliSettings,
-    DataSettings,
-    PriorSettings,
-    QcbmSettings,
-    ScoreSettings,
-    TrainedSettings,
-    TrainSettings,
-)
+from qgan.prior_settings import PRIOR_SETTINGS, BernoulliSettings, PriorSettings, QcbmSettings, TrainedSettings
+from qgan.settings import DataSettings, ScoreSettings, TrainSettings
 from qgan.training import IMAGES_KEPT, Batches, Epoch, train
 from qgan.trial import Trial
 

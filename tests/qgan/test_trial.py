@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from qgan.errors import InputError
-from qgan.settings import BernoulliSettings, DataSettings, QcbmSettings, ScoreSettings, TrainSettings
+from qgan.prior_settings import BernoulliSettings, QcbmSettings
+from qgan.settings import DataSettings, ScoreSettings, TrainSettings
 from qgan.trial import Trial
 
 TRIAL = Trial(

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from qgan.prior_settings import BernoulliSettings, QcbmAanSettings
 from qgan.priors import TrainablePrior, build
-from qgan.settings import BernoulliSettings, DataSettings, QcbmAanSettings, ScoreSettings, TrainSettings
+from qgan.settings import DataSettings, ScoreSettings, TrainSettings
 from qgan.trial import Trial
 from qgan.wgan import Wgan
 

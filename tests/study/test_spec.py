@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qgan.errors import InputError
-from qgan.settings import BernoulliSettings, QcbmSettings
+from qgan.prior_settings import BernoulliSettings, QcbmSettings
 from study.spec import load
 
 GOOD = """\

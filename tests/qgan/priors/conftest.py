@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from qgan.settings import DataSettings, PriorSettings, ScoreSettings, TrainSettings
+from qgan.prior_settings import PriorSettings
+from qgan.settings import DataSettings, ScoreSettings, TrainSettings
 from qgan.trial import Trial
 
 

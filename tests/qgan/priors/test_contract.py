@@ -8,9 +8,7 @@ from scipy.stats import chisquare
 
 from qgan.circuits.codes import to_integers
 from qgan.errors import Diverged
-from qgan.priors import PRIORS as REGISTERED
-from qgan.priors import PriorUpdate, TrainablePrior, build
-from qgan.settings import (
+from qgan.prior_settings import (
     PRIOR_SETTINGS,
     AutoregressiveSettings,
     BernoulliSettings,
@@ -27,6 +25,8 @@ from qgan.settings import (
     RbmSettings,
     UniformSettings,
 )
+from qgan.priors import PRIORS as REGISTERED
+from qgan.priors import PriorUpdate, TrainablePrior, build
 
 N = 5
 EXACT = {"gradient": "exact", "learning_rate": 0.5}

@@ -4,9 +4,7 @@ import pytest
 import torch
 
 from qgan.errors import InputError
-from qgan.priors import TrainablePrior, build
-from qgan.priors.statistics import joint, mutual_information
-from qgan.settings import (
+from qgan.prior_settings import (
     PRIOR_SETTINGS,
     QcbmAanSettings,
     QcbmFrozenSettings,
@@ -16,6 +14,8 @@ from qgan.settings import (
     QcbmShuffledSettings,
     TrainedSettings,
 )
+from qgan.priors import TrainablePrior, build
+from qgan.priors.statistics import joint, mutual_information
 
 N = 5
 EXACT = {"gradient": "exact", "learning_rate": 0.5, "iterations": 10}

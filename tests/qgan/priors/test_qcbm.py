@@ -10,9 +10,9 @@ from qgan.circuits.backends import BACKENDS
 from qgan.circuits.codes import to_integers
 from qgan.circuits.exact import StateVector
 from qgan.errors import InputError
+from qgan.prior_settings import Backend, BernoulliTrainedSettings, Gains, QcbmSettings
 from qgan.priors import build
 from qgan.priors.pretraining import pretrained
-from qgan.settings import Backend, BernoulliTrainedSettings, Gains, QcbmSettings
 
 N = 6
 
