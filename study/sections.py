@@ -1,4 +1,4 @@
-"""The sections of a study file that are the platform's own; those of a trial live in `qgan.settings` and `qgan.prior_settings`."""
+"""The sections of a study file that are the platform's own; a trial's are in `qgan.settings`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -63,6 +63,13 @@ def test_choices_that_fit_nothing(study_file: Path, arm: str, cell: str | None, 
         choose(load(study_file), arm, cell, replicate)
 
 
+def test_an_arm_that_does_not_fit_its_cell_is_named(study_file: Path) -> None:
+    text = study_file.read_text().replace("qcbm: {prior: qcbm,", "qcbm: {prior: qcbm, connectivity: [[0, 5]],")
+    study_file.write_text(text)
+    with pytest.raises(InputError, match=r"tiny.yaml:5: arms.qcbm.connectivity: .*qubits 0 to 2"):
+        trials(load(study_file))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
