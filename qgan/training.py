@@ -267,7 +267,7 @@ class _Run:
 
 def _plain(row: Epoch) -> dict[str, Any]:
     """An epoch as values that a checkpoint holds without pickled classes."""
-    values = {f.name: getattr(row, f.name) for f in dataclasses.fields(row)}
+    values = dict(vars(row))
     if row.images is not None:
         values["images"] = vars(row.images)
     return values

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,13 +97,14 @@ def run(
 ) -> None:
     """Run what is missing of a study; running it again changes nothing that is done."""
     from study.ledger import Ledger
-    from study.plan import states as look_again
+    from study.plan import states as look
 
-    study, planned, states = _look(file)
+    study, planned = _planned(file)
     # once this process holds the study, a trial that says it is running has lost its launcher
     wanted = {"pending", "running", *([retry] if retry else [])}
     ledger, longest = Ledger(study.folder), study.horizons[-1]
     if dry_run:
+        states = look(planned, ledger, longest)
         keys = [key for key, state in states.items() if state in wanted - {"running"}][:limit]
         for each in planned:
             if each.key in keys:
@@ -112,10 +114,10 @@ def run(
     with ledger.exclusive() as mine:
         if not mine:
             raise InputError(f"another `study run` is at work on {study.folder}; `study status` shows how far it is")
-        states = look_again(planned, ledger, longest)
+        states = look(planned, ledger, longest)
         keys = [key for key, state in states.items() if state in wanted][:limit]
         _sweep(study, planned, states, keys, address)
-        states = look_again(planned, ledger, longest)
+        states = look(planned, ledger, longest)
     if keys:
         click.echo(f"{_tally(states)}; results in {study.folder}")
     else:
@@ -219,14 +221,21 @@ def report(source: Path, output: Path | None) -> None:
     click.echo(f"report: {written.absolute()}")
 
 
-def _look(file: Path) -> "tuple[Study, list[Planned], dict[str, str]]":
-    """A study file, its trials, and the state of each key."""
-    from study.ledger import Ledger
-    from study.plan import states, trials
+def _planned(file: Path) -> "tuple[Study, list[Planned]]":
+    """A study file and its trials."""
+    from study.plan import trials
     from study.spec import load
 
     study = load(file)
-    planned = trials(study)
+    return study, trials(study)
+
+
+def _look(file: Path) -> "tuple[Study, list[Planned], dict[str, str]]":
+    """A study file, its trials, and the state of each key."""
+    from study.ledger import Ledger
+    from study.plan import states
+
+    study, planned = _planned(file)
     return study, planned, states(planned, Ledger(study.folder), study.horizons[-1])
 
 
@@ -273,8 +282,8 @@ def _job(study: "Study", planned: "Planned", path: Path, folder: Path, retry: bo
 def _tally(states: dict[str, str]) -> str:
     from study.plan import STATES
 
-    numbers = {state: sum(each == state for each in states.values()) for state in STATES}
-    return f"{len(states)} trials: " + ", ".join(f"{number} {state}" for state, number in numbers.items() if number)
+    numbers = Counter(states.values())
+    return f"{len(states)} trials: " + ", ".join(f"{numbers[state]} {state}" for state in STATES if numbers[state])
 
 
 if __name__ == "__main__":

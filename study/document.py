@@ -3,7 +3,8 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,19 @@ class Document:
         line = f":{self.lines[known]}" if known else ""
         key = ".".join(str(part) for part in where)
         return InputError(f"{self.path}{line}: {key}: {message}" if key else f"{self.path}{line}: {message}")
+
+    def located(self, error: InputError, where: Where, key: str | None = None) -> InputError:
+        """An error about settings, with file, line and key; `key` is taken where the error names none."""
+        named = error.key or key
+        return self.error((*where, named) if named else where, str(error).removeprefix(f"{named} "))
+
+    @contextmanager
+    def locating(self, *where: str, key: str | None = None) -> Iterator[None]:
+        """Raises the InputErrors of its block as `located` gives them."""
+        try:
+            yield
+        except InputError as error:
+            raise self.located(error, where, key) from None
 
     def assign(self, dotted: str, value: str) -> None:
         """Replace one existing or new key from the command line: `train.batch_size=16`."""

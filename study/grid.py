@@ -54,7 +54,7 @@ def expand(
         for key, places in targets.items():
             for place in places:
                 field = key.rpartition(".")[2]
-                changed = {**_given(settings[place]), field: values[key]}
+                changed = {**dataclasses.asdict(settings[place]), field: values[key]}
                 settings[place] = validate(document, ("grid",), type(settings[place]), changed)
         own_train = settings.pop("train")
         cells.append(Cell(values, values["latent_dim"], values["images"], own_train, settings))
@@ -83,7 +83,3 @@ def _targets(document: Document, key: str, priors: Mapping[str, PriorSettings]) 
 
 def _field_names(settings: type) -> set[str]:
     return {each.name for each in dataclasses.fields(settings) if each.name != "prior"}
-
-
-def _given(settings: Any) -> dict[str, Any]:
-    return dataclasses.asdict(settings)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from qgan.errors import InputError
 from study.sections import SyntheticSource
 from study.spec import Study
 
@@ -15,7 +14,7 @@ def identity(study: Study) -> str:
     source = study.source
     if isinstance(source, SyntheticSource):
         return synthetic.recipe(source.microstructure, source.count, source.seed, source.patch)
-    with _blame(study, "source"):
+    with study.document.locating("data", key="source"):
         return dataset.read_footer(Path(source.source)).content_hash
 
 
@@ -29,7 +28,7 @@ def pool_size(study: Study) -> int:
     source, path = study.source, file(study)
     if isinstance(source, SyntheticSource) and not path.exists():
         return source.count - source.evaluation
-    with _blame(study, "evaluation"):
+    with study.document.locating("data", key="evaluation"):
         training, _ = dataset.split(dataset.read_index(path), source.evaluation, source.microstructure)
     return len(training)
 
@@ -54,16 +53,3 @@ def prepare(study: Study, say: Callable[[str], None]) -> Path:
         dataset.write_patches(path, patches)
         say(f"patches: {path}")
     return path
-
-
-class _blame:
-    """Turns an InputError about the data into one that names the study file and the key under `data:`."""
-
-    def __init__(self, study: Study, key: str) -> None:
-        self.study, self.key = study, key
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, InputError):
-            raise self.study.document.error(("data", error.key or self.key), str(error)) from None

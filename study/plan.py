@@ -12,7 +12,6 @@ from qgan.settings import DataSettings
 from qgan.trial import Trial
 from study import patches
 from study.document import nearest, parse_value
-from study.grid import Cell
 from study.ledger import Ledger
 from study.spec import Study
 
@@ -50,16 +49,11 @@ def trials(study: Study) -> list[Planned]:
         for cell in study.cells:
             for name, arm in study.arms.items():
                 if replicate in arm.replicates:
-                    trial = _trial(study, data, cell, name, replicate)
+                    with study.document.locating("arms", name):  # it may not fit its cell or `train`
+                        prior = cell.priors[name]
+                        trial = Trial(data, cell.latent_dim, cell.images, replicate, prior, cell.train, study.score)
                     planned.append(Planned(trial.key, name, cell.values, replicate, trial))
     return planned
-
-
-def _trial(study: Study, data: DataSettings, cell: Cell, arm: str, replicate: int) -> Trial:
-    try:
-        return Trial(data, cell.latent_dim, cell.images, replicate, cell.priors[arm], cell.train, study.score)
-    except InputError as error:  # an arm that does not fit its cell or `train`
-        raise study.document.error(("arms", arm, *filter(None, [error.key])), str(error)) from None
 
 
 def choose(study: Study, arm: str, cell: str | None, replicate: int) -> Planned:

@@ -1,14 +1,13 @@
 """One trial from start to end, with its ledger entries: the function that Ray runs, and `study trial` too."""
 
 import dataclasses
-import itertools
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qgan.errors import InputError
 from qgan.trial import canonical
@@ -46,13 +45,14 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     """
     import torch
 
-    from qgan.training import CheckpointError
-
     torch.set_num_threads(max(1, int(job.cpus)))
     device = "cuda" if job.gpus and torch.cuda.is_available() else "cpu"
     folder = ledger.TrialFolder(job.folder)
     record = folder.begin(
-        job.planned.key, trial=canonical(job.planned.trial), command=job.command, provenance=provenance.collect()
+        job.planned.key,
+        trial=canonical(job.planned.trial),
+        command=job.command,
+        provenance=dict(provenance.collect()),  # the data's hash is added below; the collected values are shared
     )
     epochs: list[Epoch] = []
     written = time.monotonic()
@@ -65,14 +65,7 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
             "step_um": data.footer.step_um,
             "channels": [dataclasses.asdict(channel) for channel in data.footer.channels],
         }
-        try:
-            trained = _begin(job, data, folder, device)
-        except CheckpointError:
-            if not job.retry:
-                raise
-            folder.checkpoint.unlink()
-            trained = _begin(job, data, folder, device)
-        for epoch in trained:
+        for epoch in _epochs(job, data, folder.checkpoint, device):
             epochs.append(epoch)
             if epoch.warning:
                 record.warnings.append(f"epoch {epoch.epoch}: {epoch.warning}")
@@ -95,12 +88,18 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     return True
 
 
-def _begin(job: Job, data: "Patches", folder: ledger.TrialFolder, device: str) -> "Iterator[Epoch]":
-    """The trial's epochs, the first one computed or read from the checkpoint: what is wrong with it is known now."""
-    from qgan.training import train
+def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterator[Epoch]":
+    """The trial's epochs; a retry starts anew where the checkpoint cannot be continued."""
+    from qgan.training import CheckpointError, train
 
-    epochs = train(job.planned.trial, data, horizons=job.horizons, checkpoint=folder.checkpoint, device=device)
-    return itertools.chain([next(epochs)], epochs)
+    settings: dict[str, Any] = {"horizons": job.horizons, "checkpoint": checkpoint, "device": device}
+    try:
+        yield from train(job.planned.trial, data, **settings)
+    except CheckpointError:  # raised before the first epoch
+        if not job.retry:
+            raise
+        checkpoint.unlink()
+        yield from train(job.planned.trial, data, **settings)
 
 
 def _checked(job: Job) -> "Patches":

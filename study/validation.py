@@ -36,9 +36,7 @@ def validate(document: Document, where: Where, settings: type[T], values: Mappin
             key = str(first["loc"][-1])
             raise document.error(here, f"unknown key{nearest(key, allowed)}; allowed: {', '.join(allowed)}") from None
         if isinstance(cause, InputError):
-            raise document.error(
-                (*here, cause.key) if cause.key else here, str(cause).removeprefix(f"{cause.key} ")
-            ) from None
+            raise document.located(cause, here) from None
         given = first.get("input")
         if first["type"] == "missing":
             raise document.error(here, "is missing") from None

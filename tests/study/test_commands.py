@@ -164,7 +164,9 @@ def test_a_second_launcher_is_refused(study_file: Path) -> None:
         assert "another `study run`" in refused(study("run", study_file, folder=study_file.parent))
 
 
-def test_other_patches_under_the_same_name_are_refused(study_file: Path, tmp_path: Path, patches: Patches) -> None:
+def test_other_patches_under_the_same_name_are_refused(
+    study_file: Path, tmp_path: Path, patches: Patches, patches_file: Path
+) -> None:
     """The key names the patches: a trial does not train on others, even if they change after planning."""
     planned = choose(load(study_file), "qcbm", "images=16", 0)
     other = tmp_path / "other.parquet"
@@ -174,11 +176,13 @@ def test_other_patches_under_the_same_name_are_refused(study_file: Path, tmp_pat
     }
     write_patches(other, assemble(255 - patches.images, columns, settings={}, cleaning=()))
     job = Job(planned, [2], other, tmp_path / "trial", "study trial", cpus=1, gpus=0)
+    assert run(replace(job, patches=patches_file, folder=tmp_path / "good"), lambda epoch: None)
     assert not run(job, lambda epoch: None)
     record = TrialFolder(job.folder).record()
     assert record is not None
     assert record.cause is not None
     assert "holds other patches" in record.cause["error"]
+    assert "data_hash" not in record.provenance  # nor one left by an earlier trial of this process
 
 
 def test_retry_removes_a_checkpoint_that_cannot_be_continued(study_file: Path, patches_file: Path) -> None:
