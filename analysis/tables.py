@@ -51,6 +51,7 @@ def images_schema(image_bytes: int) -> pa.Schema:
             ("kind", pa.string()),  # real | generated
             ("index", pa.int32()),  # 0, 1, ...: the same index is the same code or the same real patch
             ("code", pa.string()),  # character q is bit q; null for real images
+            ("microstructure", pa.string()),  # of a conditional model's images and the real ones beside them; else null
             ("image", pa.binary(image_bytes)),
         ]
     )

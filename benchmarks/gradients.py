@@ -77,12 +77,12 @@ class Problem:
         generator, critic = Generator(n, 5, 20, 20, 8), Critic(5, 20, 20, 8)
         codes = all_bits(n, torch.device("cpu")).float()
         with torch.no_grad():
-            raw = -critic(generator(codes))
+            raw = -critic(generator(2 * codes - 1))
         f = (raw - raw.mean()) / raw.std(correction=0)
         sampler, theta = StateVector(ansatz, stream), ansatz.initial_angles(0.5, stream)
 
         def networks(codes: Tensor) -> Tensor:
-            return (-critic(generator(codes)) - raw.mean()) / raw.std(correction=0)
+            return (-critic(generator(2 * codes - 1)) - raw.mean()) / raw.std(correction=0)
 
         def table(codes: Tensor) -> Tensor:
             return f[to_integers(codes)]

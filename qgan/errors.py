@@ -14,3 +14,7 @@ class InputError(ValueError):
 
 class Diverged(RuntimeError):
     """A loss, gradient or parameter is no longer finite; the message says which and the way out."""
+
+
+class OutOfMemory(RuntimeError):
+    """An allocation failed; the message says while doing what, and which settings to lower."""

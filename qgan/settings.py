@@ -5,9 +5,11 @@ A study file's keys are these fields; the defaults are the paper's. The priors' 
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from qgan.errors import InputError
+
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
@@ -36,23 +38,35 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The WGAN-GP and its optimisers (Eq. 3)."""
+    """The adversarial networks and their optimisers (Eq. 3)."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     batch_size: int = 64  # images per step
+    objective: Literal["wgan_gp", "wgan_clip", "gan"] = "wgan_gp"  # Eq. 3; clipped weights; Eq. 1
     gradient_penalty: float = 10.0  # lambda of Eq. 3
+    weight_clip: float = 0.01  # of wgan_clip: the critic's weights stay in [-c, c]
     critic_steps: int = 1  # critic steps per generator step
     learning_rate: float = 1e-4  # Adam, betas (0, 0.9)
-    width: int = 64  # channels of the widest feature map next to the image
+    width: int = 64  # channels of the critic's maps at half the image's size; the generator's has twice as many
+    depth: int = 1  # convolutions at each of the two smaller sizes, in both nets
+    code: Literal["signs", "bits"] = "signs"  # the generator reads a bit as -1 or +1, or as 0 or 1
+    gaussian_dims: int = 0  # standard normal numbers that the generator reads beside the code
+    conditional: bool = False  # one model for all microstructures of the data, the label given to both nets
+    ema: float = 0.0  # decay per step of the averaged generator that makes the scored images; 0: none
+    precision: Precision = "tf32"  # of products in training; tf32 and float32 differ on a GPU only
     critic_latent: bool = False  # a layer of latent_dim units before the critic's last: changes all arms' critics
 
     def __post_init__(self) -> None:
         require(self.batch_size >= 2, "batch_size", "2 or more images", self.batch_size)
         require(self.gradient_penalty >= 0, "gradient_penalty", "0 or more", self.gradient_penalty)
+        require(self.weight_clip > 0, "weight_clip", "above 0", self.weight_clip)
         require(self.critic_steps >= 1, "critic_steps", "1 or more", self.critic_steps)
         require(0 < self.learning_rate < 1, "learning_rate", "above 0 and below 1", self.learning_rate)
         require(1 <= self.width <= 1024, "width", "from 1 to 1024 channels", self.width)
+        require(1 <= self.depth <= 16, "depth", "from 1 to 16 convolutions", self.depth)
+        require(0 <= self.gaussian_dims <= 1024, "gaussian_dims", "from 0 to 1024", self.gaussian_dims)
+        require(0 <= self.ema < 1, "ema", "0 or more and below 1", self.ema)
 
 
 @dataclass(frozen=True)

@@ -1,101 +1,31 @@
 """The epoch loop: one trial from its patches to a curve, resumable at every checkpoint."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from qgan import checkpoint as checkpoints
 from qgan import priors, seeds
+from qgan.batches import Batches
+from qgan.checkpoint import CheckpointError
 from qgan.circuits import Sampler
-from qgan.ebsd.dataset import Patches, split
-from qgan.errors import Diverged, InputError
-from qgan.files import whole_file
-from qgan.metrics.mmd import MmdTo
+from qgan.curve import Epoch, Images, plain, row_of
+from qgan.device import arithmetic, keep_freed_memory, memory_for
+from qgan.ebsd.dataset import Patches
+from qgan.errors import Diverged
+from qgan.metrics.mmd import Mmd, MmdTo
 from qgan.priors import PriorUpdate, TrainablePrior
 from qgan.trial import Trial
-from qgan.wgan import Wgan
+from qgan.wgan import Wgan, unit
 
-CHECKPOINT_SCHEMA = 1
+__all__ = ["CheckpointError", "Epoch", "Images", "train"]
+
 IMAGES_KEPT = 16  # real and generated images kept at each marked epoch
-
-
-class CheckpointError(InputError):
-    """A checkpoint is another trial's, of another schema or half a file; the message says what to remove."""
-
-
-@dataclass(frozen=True)
-class Images:
-    """A few images of one marked epoch: the first of the real and of the generated batch that were scored."""
-
-    real: Tensor  # (k, channels, height, width) uint8
-    generated: Tensor  # (k, channels, height, width) uint8
-    codes: Tensor  # (k, latent_dim) float32, of the generated images
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch yields: a row of the curve, and images where the epoch is marked."""
-
-    epoch: int  # 1, 2, ...
-    seconds: float  # training time so far, s
-    critic_loss: float  # L_D of Eq. 3, mean over the epoch
-    generator_loss: float  # L_G, mean over the epoch
-    mmd_v: float | None  # Eq. 9; None where not scored
-    mmd_u: float | None
-    floor_v: float  # Eq. 9 between two real batches of the same size
-    floor_u: float
-    distinct_codes: int | None  # different codes among those scored
-    prior_loss: float | None  # Eq. 6 at this epoch's update event
-    prior_gradient_norm: float | None
-    circuits: int  # of the update event
-    shots: int
-    scores: int  # distinct codes whose f was evaluated
-    prior_entropy: float | None  # of the codes after the update event, nats
-    prior_perplexity: float | None
-    prior_distinct_codes: float | None  # expected number of different codes among the circuit's shots
-    prior_total_variation: float | None  # total variation from the starting prior
-    prior_mutual_information: float | None  # between two bits, mean over all pairs, nats
-    warning: str | None = None  # of the prior
-    images: Images | None = None
-    checkpointed: bool = False  # a checkpoint that ends with this epoch is on disk
-
-
-@dataclass(frozen=True)
-class Batches:
-    """The patches of one trial on its device."""
-
-    training: Tensor  # (images, channels, height, width) uint8
-    evaluation: Tensor  # (score.images, channels, height, width) uint8, from other maps
-    floor: Tensor  # a second, disjoint batch like it
-
-    @classmethod
-    def of(cls, trial: Trial, data: Patches, device: torch.device) -> "Batches":
-        """The trial's own draw: the arms of a pair get the same patches in the same order."""
-        pool, held_out = split(data.index, trial.data.evaluation, trial.data.microstructure)
-        if trial.images > len(pool):
-            raise InputError(
-                f"images is {trial.images}, but the training pool holds {len(pool)} patches "
-                f"({trial.data.evaluation} of {len(data.images)} are kept for evaluation); use at most {len(pool)}",
-                "images",
-            )
-        batches = trial.images // min(trial.train.batch_size, trial.images)
-        if trial.train.critic_steps > batches:
-            raise InputError(
-                f"critic_steps is {trial.train.critic_steps}, but an epoch has {batches} batches, so some epochs would "
-                f"not train the generator; use at most {batches}, or smaller batches",
-                "critic_steps",
-            )
-        drawn = seeds.numpy_stream(trial, "training subset").permutation(pool)[: trial.images]
-        held_out = seeds.numpy_stream(trial, "evaluation batch").permutation(held_out)
-        m = trial.score.images
-        return cls(*(_on(device, data.images[part]) for part in (drawn, held_out[:m], held_out[m : 2 * m])))
+LARGEST_LOSS = 1e6  # images of 18,000 pixels in [0, 1] are at most 134 apart, and so are their judgements at slope 1
 
 
 def train(
@@ -103,9 +33,10 @@ def train(
     data: Patches,
     *,
     horizons: Sequence[int],  # epochs after which images are kept; training ends at the longest
-    sampler: Sampler | None = None,  # runs a quantum prior's circuits instead of its backend's own
+    sampler: Sampler | None = None,  # runs a quantum prior's circuits instead of its backend's own; may cost money
     checkpoint: Path | None = None,  # continued where it exists, kept up to date
-    checkpoint_every: int = 50,  # epochs; horizons always
+    checkpoint_every: int = 50,  # epochs; horizons always, and before every update event on `sampler`
+    checkpoint_minutes: float = 10.0,  # at most so long after the last one, at the end of an epoch
     device: torch.device | str = "cpu",
 ) -> Iterator[Epoch]:
     """Train one WGAN with its prior and yield every epoch from the first on.
@@ -114,60 +45,68 @@ def train(
     never stopped: bit for bit on a CPU with the same number of threads.
 
     Raises InputError where trial and data do not fit, CheckpointError where the checkpoint cannot be continued,
-    Diverged where a loss is not finite.
+    Diverged where a loss runs away, OutOfMemory where an allocation fails.
     """
-    return _Run(trial, data, sorted(horizons), sampler, torch.device(device)).epochs(checkpoint, checkpoint_every)
+    run = _Run(trial, data, sorted(horizons), sampler, torch.device(device), checkpoint)
+    return run.epochs(checkpoint_every, 60 * checkpoint_minutes)
 
 
 class _Run:
     """The state of one training run."""
 
     def __init__(
-        self, trial: Trial, data: Patches, horizons: list[int], sampler: Sampler | None, device: torch.device
+        self,
+        trial: Trial,
+        data: Patches,
+        horizons: list[int],
+        sampler: Sampler | None,
+        device: torch.device,
+        checkpoint: Path | None,
     ) -> None:
+        keep_freed_memory()
         self.trial = trial
         self.horizons = horizons
-        self.batches = Batches.of(trial, data, device)
-        self.wgan = Wgan(trial, tuple(self.batches.training.shape[1:]), device, self.batches.training)  # type: ignore[arg-type]
-        self.prior = priors.build(trial, device, sampler)
-        self.order = seeds.torch_stream(trial, "batch order", device)
-        real = _unit(self.batches.evaluation)
-        self.mmd = MmdTo(real)
-        self.floor = self.mmd(_unit(self.batches.floor))
+        self.device = device
+        self.checkpoint = checkpoint
+        self.paid = sampler is not None
+        with memory_for("loading the patches", "images, data.evaluation or score.images"):
+            self.batches = Batches.of(trial, data, device)
+            training = self.batches.training
+            shape: tuple[int, int, int] = tuple(training.images.shape[1:])  # type: ignore[assignment]
+            self.wgan = Wgan(trial, shape, device, training.images, training.labels)
+            self.prior = priors.build(trial, device, sampler)
+        self.streams = {
+            purpose: seeds.torch_stream(trial, purpose, device)
+            for purpose in ("batch order", "gradient-penalty mixing", "extra noise")
+        }
+        with arithmetic("float32", device), memory_for("scoring", f"score.images (now {trial.score.images})"):
+            self.mmd = MmdTo(unit(self.batches.evaluation.images))
+            self.floor = self.mmd(unit(self.batches.floor.images))
         self.critic_steps = 0
+        self.trained: list[float] | None = None  # losses of an epoch whose networks are trained, its prior not yet
         self.done: list[Epoch] = []
         self.seconds = 0.0
 
-    def epochs(self, checkpoint: Path | None, checkpoint_every: int) -> Iterator[Epoch]:
-        if checkpoint is not None and checkpoint.exists():
-            self.load(checkpoint)
+    def epochs(self, checkpoint_every: int, checkpoint_seconds: float) -> Iterator[Epoch]:
+        if self.checkpoint is not None and self.checkpoint.exists():
+            self.load(self.checkpoint)
             yield from self.done
-        last = self.horizons[-1]
-        for epoch in range(len(self.done) + 1, last + 1):
+        saved = time.monotonic()
+        for epoch in range(len(self.done) + 1, self.horizons[-1] + 1):
             row = self.run_epoch(epoch)
             self.done.append(row)
-            if checkpoint is not None and (epoch in self.horizons or epoch % checkpoint_every == 0):
-                self.save(checkpoint)
+            due = epoch in self.horizons or epoch % checkpoint_every == 0
+            if self.checkpoint is not None and (due or time.monotonic() - saved >= checkpoint_seconds):
+                self.save(self.checkpoint)
+                saved = time.monotonic()
                 row = dataclasses.replace(row, checkpointed=True)
             yield row
 
     def run_epoch(self, epoch: int) -> Epoch:
         start = time.perf_counter()
-        critic_loss, generator_loss = self.train_networks()
-        if not (math.isfinite(critic_loss) and math.isfinite(generator_loss)):
-            raise Diverged(self.divergence(epoch))
+        critic_loss, generator_loss = self.train_networks(epoch)
         update = self.update_prior(epoch)
-        scored = epoch % self.trial.score.every == 0
-        mmd = images = distinct = None
-        if scored:
-            codes = self.prior.sample(self.trial.score.images)
-            generated = self.wgan.generate(codes)
-            mmd = self.mmd(generated)
-            distinct = len(torch.unique(codes, dim=0))
-            if epoch in self.marked_epochs():
-                k = IMAGES_KEPT
-                bytes_ = (generated[:k] * 255).round().to(torch.uint8)
-                images = Images(self.batches.evaluation[:k].cpu(), bytes_.cpu(), codes[:k].cpu())
+        mmd, distinct, images = self.score(epoch) if epoch % self.trial.score.every == 0 else (None, None, None)
         self.seconds += time.perf_counter() - start
         return Epoch(
             epoch=epoch,
@@ -193,28 +132,83 @@ class _Run:
             images=images,
         )
 
-    def train_networks(self) -> tuple[float, float]:
+    def train_networks(self, epoch: int) -> list[float]:
         """One pass over the training images; returns the mean losses of critic and generator."""
-        training, settings = self.batches.training, self.trial.train
-        size = min(settings.batch_size, len(training))
-        shuffled = torch.randperm(len(training), generator=self.order, device=training.device)
-        critic_losses, generator_losses = [], []
-        # the remainder of a pass is left out, another one each time: every batch has the same size
-        for batch in shuffled[: len(training) // size * size].split(size):
-            critic_losses.append(self.wgan.critic_step(_unit(training[batch]), self.prior.sample(size)))
-            self.critic_steps += 1
-            if self.critic_steps % settings.critic_steps == 0:
-                generator_losses.append(self.wgan.generator_step(self.prior.sample(size)))
-        return float(torch.stack(critic_losses).mean()), float(torch.stack(generator_losses).mean())
+        if self.trained is not None:  # a checkpoint was made between the pass and the prior's update
+            return self.trained
+        settings, training = self.trial.train, self.batches.training
+        size = min(settings.batch_size, len(training.images))
+        steps = len(training.images) // size
+        lower = f"train.batch_size (now {settings.batch_size}) or train.width (now {settings.width})"
+        with memory_for(f"training the networks at epoch {epoch}", f"{lower}, or give each trial more of the GPU"):
+            # the remainder of a pass is left out, another one each time: every batch has the same size
+            order = torch.randperm(len(training.images), generator=self.streams["batch order"], device=self.device)
+            order = order[: steps * size]
+            labels = None if training.labels is None else training.labels[order]
+            inputs = self.wgan.inputs(self.prior.sample(steps * size), self.noise(steps * size), labels)
+            shares = self.uniform(steps * size)
+            losses = torch.zeros(2, device=self.device)
+            generator_steps = 0
+            for batch in torch.arange(steps * size, device=self.device).split(size):
+                self.critic_steps += 1
+                both = self.critic_steps % settings.critic_steps == 0
+                generator_steps += both
+                found = self.wgan.step(
+                    training.images[order[batch]],
+                    inputs[batch],
+                    shares[batch],
+                    None if labels is None else labels[batch],
+                    generator=both,
+                )
+                losses[: len(found)] += found
+        critic_loss, generator_loss = losses.tolist()  # waits for the device, once
+        self.trained = [critic_loss / steps, generator_loss / generator_steps]
+        if not all(abs(loss) < LARGEST_LOSS for loss in self.trained):  # not true of NaN either
+            raise Diverged(self.divergence(epoch))
+        return self.trained
+
+    def noise(self, count: int) -> Tensor:
+        """The generator's extra normal numbers (count, gaussian_dims)."""
+        return torch.randn(
+            count, self.trial.train.gaussian_dims, generator=self.streams["extra noise"], device=self.device
+        )
+
+    def uniform(self, count: int) -> Tensor:
+        """Places (count, 1, 1, 1) on the lines between real and generated images."""
+        stream = self.streams["gradient-penalty mixing"]
+        return torch.rand(count, 1, 1, 1, generator=stream, device=self.device)
 
     def update_prior(self, epoch: int) -> PriorUpdate | None:
-        settings = self.trial.prior
-        if not (isinstance(self.prior, TrainablePrior) and settings.due(epoch)):  # type: ignore[union-attr]
+        prior, settings = self.prior, self.trial.prior
+        if not (isinstance(prior, TrainablePrior) and settings.due(epoch)):  # type: ignore[union-attr]
+            self.trained = None
             return None
+        if self.paid and self.checkpoint is not None:
+            self.save(self.checkpoint)
+        lower = f"latent_dim (now {self.trial.latent_dim}) or the prior's shots"
         try:
-            return self.prior.update(self.wgan)
+            with arithmetic("float32", self.device), memory_for(f"updating the prior at epoch {epoch}", lower):
+                update = prior.update(self.wgan)
         except Diverged as error:
             raise Diverged(f"at epoch {epoch} {error}") from None
+        self.trained = None
+        return update
+
+    def score(self, epoch: int) -> tuple[Mmd, int, Images | None]:
+        """MMD of as many generated images as there are in the evaluation batch, and a few of them."""
+        evaluation, m = self.batches.evaluation, self.trial.score.images
+        with arithmetic("float32", self.device), memory_for("scoring", f"score.images (now {m})"):
+            codes = self.prior.sample(m)
+            generated = self.wgan.generate(codes, self.noise(m), evaluation.labels)
+            mmd = self.mmd(generated)
+        distinct = len(torch.unique(codes, dim=0))
+        if epoch not in self.marked_epochs():
+            return mmd, distinct, None
+        k = IMAGES_KEPT
+        pixels = (generated[:k] * 255).round().to(torch.uint8)
+        labels = None if evaluation.labels is None else evaluation.labels[:k].tolist()
+        classes = None if labels is None else [self.batches.classes[label] for label in labels]
+        return mmd, distinct, Images(evaluation.images[:k].cpu(), pixels.cpu(), codes[:k].cpu(), classes)
 
     def marked_epochs(self) -> list[int]:
         """First and middle scored epoch, and the horizons."""
@@ -223,66 +217,34 @@ class _Run:
         return [every, middle, *self.horizons]
 
     def divergence(self, epoch: int) -> str:
+        assert self.trained is not None
+        now = " and ".join(f"{loss:.4g}" for loss in self.trained)
         before = self.done[-1] if self.done else None
-        last = f"{before.critic_loss:.4g} and {before.generator_loss:.4g}" if before else "none"
+        last = f"{before.critic_loss:.4g} and {before.generator_loss:.4g} at epoch {before.epoch}" if before else "none"
         return (
-            f"the losses of critic and generator are no longer finite at epoch {epoch} (last finite ones: {last}); "
+            f"the losses of critic and generator ran away at epoch {epoch}: {now} (last ones before: {last}); "
             f"lower train.learning_rate (now {self.trial.train.learning_rate:g})"
         )
 
     def save(self, path: Path) -> None:
-        """Write the whole state under a temporary name, then rename: a kill leaves the old or the new one."""
         state = {
-            "schema": CHECKPOINT_SCHEMA,
-            "key": self.trial.key,
             "wgan": self.wgan.state_dict(),
             "prior": self.prior.state_dict(),
-            "order": self.order.get_state(),
+            "streams": {purpose: stream.get_state() for purpose, stream in self.streams.items()},
             "critic_steps": self.critic_steps,
-            "epochs": [_plain(row) for row in self.done],
+            "trained": self.trained,
+            "seconds": self.seconds,
+            "epochs": [plain(row) for row in self.done],
         }
-        with whole_file(path) as temporary:
-            torch.save(state, temporary)
+        checkpoints.save(path, self.trial, state)
 
     def load(self, path: Path) -> None:
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            schema, key = state["schema"], state["key"]
-        except Exception as error:  # torch raises many kinds for a file that is not its own
-            raise CheckpointError(
-                f"{path}: not a whole checkpoint ({type(error).__name__}); remove it to start anew"
-            ) from None
-        if (schema, key) != (CHECKPOINT_SCHEMA, self.trial.key):
-            raise CheckpointError(
-                f"{path}: checkpoint of trial {key}, schema {schema}; this is trial {self.trial.key}, "
-                f"schema {CHECKPOINT_SCHEMA}; remove it to start anew"
-            )
+        state = checkpoints.load(path, self.trial)
         self.wgan.load_state_dict(state["wgan"])
         self.prior.load_state_dict(state["prior"])
-        self.order.set_state(state["order"])
+        for purpose, stream in self.streams.items():
+            stream.set_state(state["streams"][purpose])
         self.critic_steps = state["critic_steps"]
-        self.done = [_row(values) for values in state["epochs"]]
-        self.seconds = self.done[-1].seconds
-
-
-def _plain(row: Epoch) -> dict[str, Any]:
-    """An epoch as values that a checkpoint holds without pickled classes."""
-    values = dict(vars(row))
-    if row.images is not None:
-        values["images"] = vars(row.images)
-    return values
-
-
-def _row(values: dict[str, Any]) -> Epoch:
-    images = values.pop("images")
-    return Epoch(**values, images=Images(**images) if images else None)
-
-
-def _unit(images: Tensor) -> Tensor:
-    """uint8 pixels as float32 in [0, 1]."""
-    return images.float() / 255
-
-
-def _on(device: torch.device, images: "np.ndarray[Any, np.dtype[np.uint8]]") -> Tensor:
-    # the copy is needed: patches are read-only memory, which torch cannot wrap
-    return torch.from_numpy(np.array(images)).to(device)
+        self.trained = state["trained"]
+        self.seconds = state["seconds"]
+        self.done = [row_of(values) for values in state["epochs"]]

@@ -165,6 +165,7 @@ def status(file: Path) -> None:
 @click.option("--epochs", type=click.IntRange(min=1), help="Train so long instead of to the longest horizon.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change the study file's values.")
 @click.option("--pdb", is_flag=True, help="Stop in the debugger where an error is raised.")
+@click.option("--profile", is_flag=True, help="Write a torch profile of the second epoch, and print what costs most.")
 @click.pass_context
 def trial(
     ctx: click.Context,
@@ -175,6 +176,7 @@ def trial(
     epochs: int | None,
     assignments: tuple[str, ...],
     pdb: bool,
+    profile: bool,
 ) -> None:
     """Train one trial in this process, without Ray and without touching the study's ledger."""
     from dataclasses import replace
@@ -191,7 +193,7 @@ def trial(
         shutil.rmtree(folder)
     job = replace(_job(study, chosen, patches.prepare(study, click.echo), folder), command=provenance.command())
     click.echo(f"{chosen}, key {chosen.key}")
-    if not run_here(job, pdb):
+    if not run_here(job, pdb, profile):
         ctx.exit(FAILED_TRIALS)
     click.echo(f"files in {folder}")
 

@@ -77,13 +77,14 @@ class TrialFolder:
 
     def write_images(self, epochs: Sequence[Any], patches: dict[str, Any]) -> None:
         """images.parquet from the epochs that hold images; `patches` is the footer that explains the pixels."""
-        rows: list[tuple[int, str, int, str | None, bytes]] = []
+        rows: list[tuple[int, str, int, str | None, str | None, bytes]] = []
         for number, epoch in enumerate(each for each in epochs if each.images is not None):
             images = epoch.images
             codes = [_bits(code) for code in images.codes.tolist()]
-            rows += [(epoch.epoch, "generated", i, codes[i], _bytes(x)) for i, x in enumerate(images.generated)]
+            of = images.classes or [None] * len(codes)
+            rows += [(epoch.epoch, "generated", i, codes[i], of[i], _bytes(x)) for i, x in enumerate(images.generated)]
             if number == 0:  # the real ones are the same at every epoch
-                rows += [(epoch.epoch, "real", i, None, _bytes(x)) for i, x in enumerate(images.real)]
+                rows += [(epoch.epoch, "real", i, None, of[i], _bytes(x)) for i, x in enumerate(images.real)]
         if rows:
             schema = tables.images_schema(len(rows[0][-1]))
             columns = dict(zip(schema.names, map(list, zip(*rows, strict=True)), strict=True))

@@ -1,6 +1,6 @@
 """What the quantum layer costs, beside what others take for the same numbers.
 
-    python benchmarks/quantum [aer] [noise] [lightning] [update] [ladder] [--repeats 9] [--threads 1] [--device cuda]
+    python -m benchmarks.quantum [aer] [noise] [lightning] [update] [ladder] [--repeats 9] [--threads 1] [--device cuda]
 
 Both sides of a comparison run in this process, are warmed up, take turns, and have to agree before the clock starts.
 Times are medians, shortest in brackets.
@@ -9,7 +9,9 @@ Times are medians, shortest in brackets.
 import argparse
 
 import torch
-from timing import Problem, machine, shown, timed
+
+from benchmarks.clock import machine, shown, timed
+from benchmarks.quantum.problem import Problem
 
 
 def ladder(repeats: int, device: str, sizes: tuple[int, ...] = (6, 8, 10, 12, 14, 16, 18, 20, 22, 24)) -> None:
@@ -35,19 +37,19 @@ def main() -> None:
     for part in arguments.parts or parts:
         print(f"\n{part} on {machine(arguments.device)}, {arguments.repeats} repeats\n")
         if part == "aer":
-            import aer
+            from benchmarks.quantum import aer
 
             aer.report(arguments.repeats)
         elif part == "noise":
-            import noise
+            from benchmarks.quantum import noise
 
             noise.report(arguments.repeats)
         elif part == "lightning":
-            import lightning
+            from benchmarks.quantum import lightning
 
             lightning.report(arguments.repeats)
         elif part == "update":
-            import update
+            from benchmarks.quantum import update
 
             update.report(arguments.repeats, arguments.device)
         else:

@@ -8,7 +8,9 @@ cores, and `shots` measures 1024 codes per circuit.
 import numpy as np
 import qiskit
 from qiskit_aer import AerSimulator
-from timing import Problem, Run, shown, timed
+
+from benchmarks.clock import Run, shown, timed
+from benchmarks.quantum.problem import Problem
 
 EPSILON = 1e-3  # radians; small, so that Aer's quotient can be held against our derivative
 SHOTS = 1024

@@ -17,7 +17,9 @@ import scipy.sparse
 import torch
 from pennylane.devices import ExecutionConfig
 from pennylane.tape import QuantumScript
-from timing import Problem, shown, timed
+
+from benchmarks.clock import shown, timed
+from benchmarks.quantum.problem import Problem
 
 ADJOINT = ExecutionConfig(gradient_method="adjoint", use_device_gradient=True)
 

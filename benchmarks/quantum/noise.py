@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from timing import Problem, shown, timed
-
+from benchmarks.clock import shown, timed
+from benchmarks.quantum.problem import Problem
 from qgan.circuits.backends import make_sampler
 
 

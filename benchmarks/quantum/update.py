@@ -5,8 +5,8 @@ and one generator step on 64 images of 5 x 60 x 60 pixels; both at width 64.
 """
 
 import torch
-from timing import shown, timed
 
+from benchmarks.clock import shown, timed
 from qgan.circuits.ansatz import Ansatz
 from qgan.circuits.exact import StateVector
 from qgan.gradients import Exact
@@ -25,15 +25,15 @@ def report(repeats: int, device: str) -> None:
     trial = Trial(data, N, 64, 0, BernoulliSettings(), train, ScoreSettings(images=2))
     wgan = Wgan(trial, (5, 60, 60), torch.device(device))
     stream = torch.Generator(device).manual_seed(0)
-    real = torch.rand(train.batch_size, 5, 60, 60, generator=stream, device=device)
-    codes = torch.randint(2, (train.batch_size, N), generator=stream, device=device).float()
+    real = torch.randint(256, (train.batch_size, 5, 60, 60), generator=stream, device=device, dtype=torch.uint8)
+    inputs = torch.randint(2, (train.batch_size, N), generator=stream, device=device) * 2.0 - 1
+    share = torch.rand(train.batch_size, 1, 1, 1, generator=stream, device=device)
     ansatz = Ansatz(N)
     sampler, theta = StateVector(ansatz, stream), ansatz.initial_angles(0.5, stream)
     estimator = Exact(SHOTS)
 
     def step() -> float:
-        wgan.critic_step(real, codes)
-        return wgan.generator_step(codes).item()
+        return float(wgan.step(real, inputs, share, None, generator=True)[1])
 
     def circuit() -> float:
         leaf = theta.clone().requires_grad_()

@@ -139,6 +139,7 @@ def _write_images(home: Path, epochs: Sequence[int], rng: np.random.Generator, c
             "kind": kind,
             "index": index,
             "code": "01" * 4 if kind == "generated" else None,
+            "microstructure": None,
             "image": rng.integers(0, 256, (len(CHANNELS), SIZE, SIZE), dtype=np.uint8).tobytes(),
         }
         for epoch in epochs

@@ -1,5 +1,6 @@
 """Every command as a user types it, in a process of its own."""
 
+import json
 import os
 import shutil
 import signal
@@ -40,6 +41,27 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 def curve(folder: Path) -> dict[str, list[object]]:
     table = pq.read_table(folder / "curve.parquet")
     return {name: values for name, values in table.to_pydict().items() if name != "seconds"}
+
+
+def test_a_profile_of_one_trial(study_file: Path) -> None:
+    one = study(
+        "trial",
+        study_file,
+        "--arm",
+        "qcbm",
+        "--cell",
+        "images=32",
+        "--epochs",
+        "2",
+        "--profile",
+        folder=study_file.parent,
+    )
+    assert one.returncode == 0, one.stderr
+    (profile,) = (study_file.parent / "results/tiny/debug").glob("*/profile.json")
+    assert f"profile of epoch 2: {profile}" in one.stdout
+    assert "aten::" in one.stdout
+    events = {event["name"] for event in json.loads(profile.read_text())["traceEvents"]}
+    assert {"aten::convolution_backward", "aten::native_group_norm"} <= events
 
 
 def test_help_names_every_command() -> None:
@@ -129,11 +151,11 @@ def test_failures_are_rows_with_their_cause_and_exit_code_3(study_file: Path) ->
     assert "nothing to do" in again.stdout
     status = study("status", study_file, folder=study_file.parent)
     assert status.returncode == 0
-    assert "no longer finite at epoch 1" in status.stdout
+    assert "ran away at epoch 1" in status.stdout
     assert "--arm qcbm --cell latent_dim=3,images=16 --replicate 0 --pdb" in status.stdout
     one = study("trial", study_file, "--arm", "qcbm", folder=study_file.parent)
     assert one.returncode == 3
-    assert "no longer finite at epoch 1" in one.stderr
+    assert "ran away at epoch 1" in one.stderr
     assert study("report", study_file, folder=study_file.parent).returncode == 0
 
 

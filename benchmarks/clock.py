@@ -1,18 +1,13 @@
-"""Clock, machine and problem that all quantum benchmarks share."""
+"""Clock and machine of all benchmarks."""
 
 import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 
-import numpy as np
 import torch
-
-from qgan.circuits.ansatz import Ansatz
-from qgan.circuits.exact import StateVector
 
 Run = Callable[[], object]
 
@@ -26,7 +21,7 @@ def machine(device: str) -> str:
         name = platform.processor() or platform.machine()
     if device == "cuda":
         name = f"{torch.cuda.get_device_name()} ({name})"
-    packages = ", ".join(f"{each} {version(each)}" for each in ("torch", "qiskit", "qiskit-aer"))
+    packages = ", ".join(filter(None, map(_version, ("torch", "qiskit", "qiskit-aer"))))
     threads, load = torch.get_num_threads(), os.getloadavg()[0]
     return f"{name}, {os.cpu_count()} cores, {threads} torch threads, load {load:.1f}; {packages}"
 
@@ -37,11 +32,18 @@ def timed(runs: dict[str, Run], repeats: int) -> dict[str, tuple[float, float]]:
     for repeat in range(repeats + 1):
         for name, run in runs.items():
             run()  # the rival before it has taken caches and threads
+            _wait()
             start = time.perf_counter()
             run()
+            _wait()
             if repeat > 0:
                 seconds[name].append(time.perf_counter() - start)
     return {name: (1e3 * median(each), 1e3 * min(each)) for name, each in seconds.items()}
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def shown(took: tuple[float, float]) -> str:
@@ -49,28 +51,8 @@ def shown(took: tuple[float, float]) -> str:
     return f"{took[0]:.2f} ({took[1]:.2f})"
 
 
-@dataclass
-class Problem:
-    """The gradient of L(theta) = sum_z p_theta(z) f(z) with f known on all codes: one layer, full, RXX, complex64."""
-
-    n: int
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        stream = torch.Generator(self.device).manual_seed(0)
-        self.ansatz = Ansatz(self.n)
-        self.theta = self.ansatz.initial_angles(0.5, stream)
-        self.f = torch.randn(2**self.n, generator=stream, device=self.device)
-        self.sampler = StateVector(self.ansatz, stream)
-
-    def ours(self) -> np.ndarray:
-        """dL/dtheta (P,) by one forward and one reverse pass."""
-        theta = self.theta.requires_grad_()
-        (gradient,) = torch.autograd.grad(self.sampler.probabilities(theta[None])[0] @ self.f, theta)
-        return gradient.cpu().numpy()
-
-    def require_equal(self, gradient: np.ndarray, tolerance: float = 1e-5) -> None:
-        """Ends the benchmark where a rival's gradient is not ours."""
-        apart = float(np.abs(gradient - self.ours()).max())
-        if apart > tolerance:
-            raise SystemExit(f"the gradients of n = {self.n} differ by {apart:.1e}: nothing to time")
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return ""
