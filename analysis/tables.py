@@ -4,6 +4,7 @@
 <results>/<study>/trials/<key>/trial.json      status, attempts, provenance (see `TrialRecord`)
                                curve.parquet   CURVE, one row per epoch
                                images.parquet  IMAGES, a few real and generated images at marked epochs
+                               scores.parquet  SCORES, what is scored at horizons only, one row per score
 """
 
 import json
@@ -28,6 +29,10 @@ CURVE = pa.schema(
         ("mmd_u", pa.float64()),  # Eq. 9, unbiased estimator (may be negative)
         ("floor_v", pa.float64()),  # mmd_v of two real batches of the same size
         ("floor_u", pa.float64()),
+        ("channel_mmd_v", pa.list_(pa.float64())),  # the same of every channel alone, in the patches' order
+        ("channel_mmd_u", pa.list_(pa.float64())),
+        ("channel_floor_v", pa.list_(pa.float64())),
+        ("channel_floor_u", pa.list_(pa.float64())),
         ("distinct_codes", pa.int32()),  # different codes among those scored
         ("prior_loss", pa.float64()),  # Eq. 6 at this epoch's update event; null without one
         ("prior_gradient_norm", pa.float64()),
@@ -39,6 +44,17 @@ CURVE = pa.schema(
         ("prior_distinct_codes", pa.float64()),  # expected number of different codes among the circuit's shots
         ("prior_total_variation", pa.float64()),  # total variation from the starting prior, 0 to 1
         ("prior_mutual_information", pa.float64()),  # between two bits, mean over all pairs, nats
+    ]
+)
+
+
+SCORES = pa.schema(
+    [
+        ("epoch", pa.int32()),  # a horizon, or every `score.full_every` epochs
+        ("prior", pa.string()),  # own, or what stood in for the trained prior: fair | marginals | shuffled
+        ("score", pa.string()),  # see `analysis.quality`
+        ("value", pa.float64()),  # null where the score has no meaning
+        ("floor", pa.float64()),  # the same score of real images in the place of generated ones; null where there is none
     ]
 )
 

@@ -92,3 +92,8 @@ def _classes(trial: Trial, index: PatchIndex) -> tuple[str, ...]:
             "conditional",
         )
     return tuple(sorted(found))
+
+
+def unit(images: Tensor) -> Tensor:
+    """uint8 pixels as float32 in [0, 1]."""
+    return images.float() / 255

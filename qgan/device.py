@@ -104,4 +104,5 @@ class Graphed:
         with torch.cuda.stream(stream):
             output = self.function(*inputs)
         torch.cuda.current_stream().wait_stream(stream)
+        output.record_stream(torch.cuda.current_stream())
         return output

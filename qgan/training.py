@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qgan import checkpoint as checkpoints
 from qgan import priors, seeds
-from qgan.batches import Batches
+from qgan.batches import Batches, unit
 from qgan.checkpoint import CheckpointError
 from qgan.circuits import Sampler
 from qgan.curve import Epoch, Images, plain, row_of
@@ -20,7 +20,7 @@ from qgan.errors import Diverged
 from qgan.metrics.mmd import Mmd, MmdTo
 from qgan.priors import PriorUpdate, TrainablePrior
 from qgan.trial import Trial
-from qgan.wgan import Wgan, unit
+from qgan.wgan import Wgan
 
 __all__ = ["CheckpointError", "Epoch", "Images", "train"]
 

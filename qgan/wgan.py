@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from qgan import seeds
+from qgan.batches import unit
 from qgan.device import Graphed, arithmetic
 from qgan.losses import adversarial
 from qgan.networks import Critic, Generator
@@ -187,11 +188,6 @@ class Wgan:
             "critic_adam": self.critic_adam,
         }
         return parts if self.averaged is None else {**parts, "averaged": self.averaged}
-
-
-def unit(images: Tensor) -> Tensor:
-    """uint8 pixels as float32 in [0, 1]."""
-    return images.float() / 255
 
 
 def _images(generator: Generator, inputs: Tensor) -> Tensor:

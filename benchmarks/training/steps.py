@@ -10,11 +10,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.clock import shown, timed
 from benchmarks.training.reference import Reference
+from qgan.batches import unit
 from qgan.device import keep_freed_memory
 from qgan.prior_settings import BernoulliSettings
 from qgan.settings import DataSettings, ScoreSettings, TrainSettings
 from qgan.trial import Trial
-from qgan.wgan import Wgan, unit
+from qgan.wgan import Wgan
 
 N = 12
 SHAPE = (5, 60, 60)

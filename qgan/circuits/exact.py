@@ -77,7 +77,7 @@ class _Born(Function):
 
     @staticmethod
     def forward(ctx: Any, circuit: StateVector, theta: Tensor) -> Tensor:
-        zero, one = _region_1(circuit.ansatz, theta)
+        zero, one = region_1(circuit.ansatz, theta)
         low, high = [register.product(zero, one) for register in circuit.registers]
         psi = (high.unsqueeze(2) * low.unsqueeze(1)).flatten(1)
         tape = []
@@ -86,8 +86,8 @@ class _Born(Function):
             psi = psi * turn
             if ctx.needs_input_grad[1]:
                 tape += [turn, psi]
-            planes = _transform(psi, circuit.hadamards)
-            psi = _amplitudes(planes) if phases is not circuit.steps[-1] else psi
+            planes = transform(psi, circuit.hadamards)
+            psi = amplitudes(planes) if phases is not circuit.steps[-1] else psi
         ctx.circuit = circuit
         ctx.save_for_backward(theta, low, high, planes, *tape)
         return planes.square().sum(1)
@@ -102,7 +102,7 @@ class _Born(Function):
         for phases in reversed(circuit.steps):
             psi, turn = tape.pop(), tape.pop()
             # Hadamards are real and symmetric, turns diagonal: the bra runs through the same operations
-            bra = _amplitudes(_transform(bra, circuit.hadamards))
+            bra = amplitudes(transform(bra, circuit.hadamards))
             slopes[:, phases.angles] = phases.slopes((bra * psi).imag)
             bra = bra * turn
         bra = bra.view(len(low), high.shape[1], low.shape[1])
@@ -112,7 +112,7 @@ class _Born(Function):
         return None, slopes
 
 
-def _region_1(ansatz: Ansatz, theta: Tensor) -> tuple[Tensor, Tensor]:
+def region_1(ansatz: Ansatz, theta: Tensor) -> tuple[Tensor, Tensor]:
     """Amplitudes of |0> and of |1> (batch, n) of every qubit where the first step begins."""
     a = theta[:, ansatz.rx(0)] / 2
     cos, sin = a.cos(), a.sin()
@@ -160,7 +160,7 @@ def _hadamard(n_bits: int, like: Tensor) -> Tensor:
     return (1 - 2 * (bits @ bits.T % 2)) / 2 ** (n_bits / 2)
 
 
-def _transform(psi: Tensor, hadamards: list[Tensor]) -> Tensor:
+def transform(psi: Tensor, hadamards: list[Tensor]) -> Tensor:
     """Hadamards on all qubits of psi (batch, 2**n), as planes (batch, 2, 2**n)."""
     batch = len(psi)
     rows = torch.view_as_real(psi).view(batch, -1)
@@ -170,7 +170,8 @@ def _transform(psi: Tensor, hadamards: list[Tensor]) -> Tensor:
     return rows.view(batch, 2, -1)
 
 
-def _amplitudes(planes: Tensor) -> Tensor:
+def amplitudes(planes: Tensor) -> Tensor:
+    """Amplitudes (batch, 2**n) of planes (batch, 2, 2**n)."""
     return torch.complex(planes[:, 0], planes[:, 1])
 
 

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from qgan.circuits import Sampler
 from qgan.circuits.ansatz import Ansatz
-from qgan.circuits.codes import all_bits, to_bits, to_integers
+from qgan.circuits.codes import to_bits, to_integers
 from qgan.circuits.exact import StateVector
 from qgan.prior_settings import QcbmFrozenSettings, QcbmNoEntanglerSettings
 from qgan.priors import Feedback
 from qgan.priors.model import ModelPrior
 from qgan.priors.objectives import Objective
 from qgan.priors.qcbm import QcbmPrior
-from qgan.priors.statistics import joint
+from qgan.priors.statistics import product_of_marginals, renamed
 from qgan.priors.trained import TrainedPrior
 from qgan.seeds import torch_stream
 from qgan.trial import Trial
@@ -49,9 +49,7 @@ class QcbmMarginalsPrior(QcbmPrior):
     """No correlations in what the generator gets: trains as the QCBM, gives the product of its marginals."""
 
     def shown(self, p: Tensor) -> Tensor:
-        ones = joint(p).diagonal()
-        bits = all_bits(self.latent_dim, p.device).bool()
-        return torch.where(bits, ones, 1 - ones).prod(1)
+        return product_of_marginals(p)
 
 
 class QcbmShuffledPrior(QcbmPrior):
@@ -72,7 +70,7 @@ class QcbmShuffledPrior(QcbmPrior):
         return prior
 
     def shown(self, p: Tensor) -> Tensor:
-        return torch.empty_like(p).index_copy_(0, self.renamed, p)
+        return renamed(p, self.renamed)
 
     def objective(self, feedback: Feedback) -> Objective:
         def score(codes: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.special import entr
 
-from qgan.circuits.codes import to_bits
+from qgan.circuits.codes import all_bits, to_bits
 
 _AT_ONCE = 2**16  # codes whose bits are held at a time
 
@@ -43,6 +43,17 @@ def joint(p: Tensor) -> Tensor:
         bits = to_bits(codes, n_bits).to(p.dtype)
         both += bits.T @ (bits * p[codes, None])
     return both
+
+
+def product_of_marginals(p: Tensor) -> Tensor:
+    """prod_q p_q(z_q) (2**n,): independent bits with the marginals of p (2**n,)."""
+    ones = joint(p).diagonal()
+    return torch.where(all_bits(len(ones), p.device).bool(), ones, 1 - ones).prod(1)
+
+
+def renamed(p: Tensor, names: Tensor) -> Tensor:
+    """p (2**n,) when every code z becomes code names[z] (2**n,) int64, a permutation: the entropy stays."""
+    return torch.empty_like(p).index_copy_(0, names, p)
 
 
 def mutual_information(p: Tensor) -> float:
