@@ -54,7 +54,7 @@ SCORES = pa.schema(
         ("prior", pa.string()),  # own, or what stood in for the trained prior: fair | marginals | shuffled
         ("score", pa.string()),  # see `analysis.quality`
         ("value", pa.float64()),  # null where the score has no meaning
-        ("floor", pa.float64()),  # the same score of real images in the place of generated ones; null where there is none
+        ("floor", pa.float64()),  # the same score of real images instead of generated ones; null where there is none
     ]
 )
 

@@ -34,8 +34,8 @@ class Batches:
     @classmethod
     def of(cls, trial: Trial, data: Patches, device: torch.device) -> "Batches":
         """Raises InputError where trial and data do not fit."""
-        classes = _classes(trial, data.index) if trial.train.conditional else ()
-        pool, held_out = _split(trial, data.index, classes)
+        classes = _classes(trial, data.index)
+        pool, held_out = pools(trial, data.index)
         _require_fit(trial, len(pool), len(data.images))
         drawn = seeds.numpy_stream(trial, "training subset").permutation(pool)[: trial.images]
         held_out = seeds.numpy_stream(trial, "evaluation batch").permutation(held_out)
@@ -68,9 +68,9 @@ def _require_fit(trial: Trial, pool: int, patches: int) -> None:
         )
 
 
-def _split(trial: Trial, index: PatchIndex, classes: tuple[str, ...]) -> tuple[Indices, Indices]:
-    """Training pool and evaluation patches; of several classes each gives its share of both."""
-    evaluation = trial.data.evaluation
+def pools(trial: Trial, index: PatchIndex) -> tuple[Indices, Indices]:
+    """Training pool and evaluation patches; of a conditional model's classes each gives its share of both."""
+    evaluation, classes = trial.data.evaluation, _classes(trial, index)
     if not classes:
         return split(index, evaluation, trial.data.microstructure)
     counts = np.array([np.count_nonzero(index.microstructure == each) for each in classes])
@@ -81,6 +81,8 @@ def _split(trial: Trial, index: PatchIndex, classes: tuple[str, ...]) -> tuple[I
 
 
 def _classes(trial: Trial, index: PatchIndex) -> tuple[str, ...]:
+    if not trial.train.conditional:
+        return ()
     only = trial.data.microstructure
     found = {each for each in index.microstructure if only in (None, each)}
     if None in found:

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor
 
+from qgan.scoring import Score
+
 
 @dataclass(frozen=True)
 class Images:
@@ -28,6 +30,10 @@ class Epoch:
     mmd_u: float | None
     floor_v: float  # Eq. 9 between two real batches of the same size
     floor_u: float
+    channel_mmd_v: list[float] | None  # the same of every channel alone
+    channel_mmd_u: list[float] | None
+    channel_floor_v: list[float]
+    channel_floor_u: list[float]
     distinct_codes: int | None  # different codes among those scored
     prior_loss: float | None  # Eq. 6 at this epoch's update event
     prior_gradient_norm: float | None
@@ -41,6 +47,7 @@ class Epoch:
     prior_mutual_information: float | None  # between two bits, mean over all pairs, nats
     warning: str | None = None  # of the prior
     images: Images | None = None
+    full_scores: list[Score] | None = None  # at horizons and every `score.full_every` epochs
     checkpointed: bool = False  # a checkpoint that ends with this epoch is on disk
 
 
@@ -49,10 +56,18 @@ def plain(row: Epoch) -> dict[str, Any]:
     values = dict(vars(row))
     if row.images is not None:
         values["images"] = vars(row.images)
+    if row.full_scores is not None:
+        values["full_scores"] = [vars(score) for score in row.full_scores]
     return values
 
 
 def row_of(values: dict[str, Any]) -> Epoch:
     """The epoch of `plain` values."""
-    images = values["images"]
-    return Epoch(**{**values, "images": Images(**images) if images else None})
+    images, scores = values["images"], values["full_scores"]
+    return Epoch(
+        **{
+            **values,
+            "images": Images(**images) if images else None,
+            "full_scores": [Score(**score) for score in scores] if scores is not None else None,
+        }
+    )

@@ -77,7 +77,13 @@ class ScoreSettings:
 
     images: int = 1000  # images per batch of the MMD, real and generated
     every: int = 1  # epochs between scores
+    beta: float = 1.0  # exponent of the MMD's kernel; 2 sees only the difference of the means
+    full_every: int = 0  # epochs between full scores; horizons have them always, 0: these alone
+    draws: int = 10_000  # generated images among which different ones are counted
 
     def __post_init__(self) -> None:
         require(self.images >= 2, "images", "2 or more", self.images)
         require(self.every >= 1, "every", "1 or more epochs", self.every)
+        require(0 < self.beta <= 2, "beta", "above 0 and at most 2", self.beta)
+        require(self.full_every >= 0, "full_every", "0 or more epochs", self.full_every)
+        require(self.draws >= 1, "draws", "1 or more images", self.draws)

@@ -17,8 +17,9 @@ from qgan.curve import Epoch, Images, plain, row_of
 from qgan.device import arithmetic, keep_freed_memory, memory_for
 from qgan.ebsd.dataset import Patches
 from qgan.errors import Diverged
-from qgan.metrics.mmd import Mmd, MmdTo
+from qgan.metrics.mmd import ChannelMmd, MmdTo
 from qgan.priors import PriorUpdate, TrainablePrior
+from qgan.scoring import FullScores, Score, rounded
 from qgan.trial import Trial
 from qgan.wgan import Wgan
 
@@ -37,6 +38,7 @@ def train(
     checkpoint: Path | None = None,  # continued where it exists, kept up to date
     checkpoint_every: int = 50,  # epochs; horizons always, and before every update event on `sampler`
     checkpoint_minutes: float = 10.0,  # at most so long after the last one, at the end of an epoch
+    features: Path | None = None,  # folder of the feature network; without it there are no full scores
     device: torch.device | str = "cpu",
 ) -> Iterator[Epoch]:
     """Train one WGAN with its prior and yield every epoch from the first on.
@@ -47,7 +49,7 @@ def train(
     Raises InputError where trial and data do not fit, CheckpointError where the checkpoint cannot be continued,
     Diverged where a loss runs away, OutOfMemory where an allocation fails.
     """
-    run = _Run(trial, data, sorted(horizons), sampler, torch.device(device), checkpoint)
+    run = _Run(trial, data, sorted(horizons), sampler, torch.device(device), checkpoint, features)
     return run.epochs(checkpoint_every, 60 * checkpoint_minutes)
 
 
@@ -62,6 +64,7 @@ class _Run:
         sampler: Sampler | None,
         device: torch.device,
         checkpoint: Path | None,
+        features: Path | None,
     ) -> None:
         keep_freed_memory()
         self.trial = trial
@@ -80,8 +83,9 @@ class _Run:
             for purpose in ("batch order", "gradient-penalty mixing", "extra noise")
         }
         with arithmetic("float32", device), memory_for("scoring", f"score.images (now {trial.score.images})"):
-            self.mmd = MmdTo(unit(self.batches.evaluation.images))
-            self.floor = self.mmd(unit(self.batches.floor.images))
+            self.mmd = MmdTo(unit(self.batches.evaluation.images), trial.score.beta)
+            self.floor = self.mmd.with_channels(unit(self.batches.floor.images))
+        self.full = None if features is None else FullScores(trial, data, self.batches, self.mmd, features)
         self.critic_steps = 0
         self.trained: list[float] | None = None  # losses of an epoch whose networks are trained, its prior not yet
         self.done: list[Epoch] = []
@@ -107,16 +111,21 @@ class _Run:
         critic_loss, generator_loss = self.train_networks(epoch)
         update = self.update_prior(epoch)
         mmd, distinct, images = self.score(epoch) if epoch % self.trial.score.every == 0 else (None, None, None)
+        full = self.full_scores(epoch)
         self.seconds += time.perf_counter() - start
         return Epoch(
             epoch=epoch,
             seconds=self.seconds,
             critic_loss=critic_loss,
             generator_loss=generator_loss,
-            mmd_v=mmd.v if mmd else None,
-            mmd_u=mmd.u if mmd else None,
-            floor_v=self.floor.v,
-            floor_u=self.floor.u,
+            mmd_v=mmd.joint.v if mmd else None,
+            mmd_u=mmd.joint.u if mmd else None,
+            floor_v=self.floor.joint.v,
+            floor_u=self.floor.joint.u,
+            channel_mmd_v=[each.v for each in mmd.per_channel] if mmd else None,
+            channel_mmd_u=[each.u for each in mmd.per_channel] if mmd else None,
+            channel_floor_v=[each.v for each in self.floor.per_channel],
+            channel_floor_u=[each.u for each in self.floor.per_channel],
             distinct_codes=distinct,
             prior_loss=update.loss if update else None,
             prior_gradient_norm=update.gradient_norm if update else None,
@@ -130,6 +139,7 @@ class _Run:
             prior_mutual_information=update.codes.mutual_information if update else None,
             warning=update.warning if update else None,
             images=images,
+            full_scores=full,
         )
 
     def train_networks(self, epoch: int) -> list[float]:
@@ -194,21 +204,28 @@ class _Run:
         self.trained = None
         return update
 
-    def score(self, epoch: int) -> tuple[Mmd, int, Images | None]:
+    def score(self, epoch: int) -> tuple[ChannelMmd, int, Images | None]:
         """MMD of as many generated images as there are in the evaluation batch, and a few of them."""
         evaluation, m = self.batches.evaluation, self.trial.score.images
         with arithmetic("float32", self.device), memory_for("scoring", f"score.images (now {m})"):
             codes = self.prior.sample(m)
             generated = self.wgan.generate(codes, self.noise(m), evaluation.labels)
-            mmd = self.mmd(generated)
+            mmd = self.mmd.with_channels(generated)
         distinct = len(torch.unique(codes, dim=0))
         if epoch not in self.marked_epochs():
             return mmd, distinct, None
         k = IMAGES_KEPT
-        pixels = (generated[:k] * 255).round().to(torch.uint8)
+        pixels = rounded(generated[:k])
         labels = None if evaluation.labels is None else evaluation.labels[:k].tolist()
         classes = None if labels is None else [self.batches.classes[label] for label in labels]
         return mmd, distinct, Images(evaluation.images[:k].cpu(), pixels.cpu(), codes[:k].cpu(), classes)
+
+    def full_scores(self, epoch: int) -> list[Score] | None:
+        every = self.trial.score.full_every
+        if self.full is None or not (epoch in self.horizons or (every and epoch % every == 0)):
+            return None
+        with arithmetic("float32", self.device), memory_for("scoring in full", "score.images or score.draws"):
+            return self.full.of(self.wgan, self.prior, epoch)
 
     def marked_epochs(self) -> list[int]:
         """First and middle scored epoch, and the horizons."""

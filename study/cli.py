@@ -274,6 +274,7 @@ def _job(study: "Study", planned: "Planned", path: Path, folder: Path, retry: bo
         horizons=study.horizons,
         patches=path,
         folder=folder.absolute(),
+        features=(study.results / "data").absolute(),
         command=shlex.join([*words, "--replicate", str(planned.replicate), "--pdb"]),
         cpus=study.resources.cpu,
         gpus=study.resources.gpu,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ STALE_S = 300  # a running trial that has not been seen for so long is taken for
 
 
 class TrialFolder:
-    """The four files of one trial."""
+    """The files of one trial."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -74,6 +75,17 @@ class TrialFolder:
         """curve.parquet from all epochs so far."""
         columns = {name: [getattr(epoch, name) for epoch in epochs] for name in tables.CURVE.names}
         _write_table(self.curve, pa.table(columns, schema=tables.CURVE))
+
+    def write_scores(self, epochs: Sequence[Any]) -> None:
+        """scores.parquet from the epochs that were scored in full."""
+        rows = [
+            (epoch.epoch, score.prior, score.name, _number(score.value), _number(score.floor))
+            for epoch in epochs
+            for score in epoch.full_scores or []
+        ]
+        if rows:
+            columns = dict(zip(tables.SCORES.names, map(list, zip(*rows, strict=True)), strict=True))
+            _write_table(self.path / "scores.parquet", pa.table(columns, schema=tables.SCORES))
 
     def write_images(self, epochs: Sequence[Any], patches: dict[str, Any]) -> None:
         """images.parquet from the epochs that hold images; `patches` is the footer that explains the pixels."""
@@ -164,6 +176,11 @@ def _now() -> str:
 def _bits(code: list[float]) -> str | None:
     """Character q is bit q; None for a code that is not bits."""
     return "".join("1" if bit else "0" for bit in code) if set(code) <= {0.0, 1.0} else None
+
+
+def _number(value: float) -> float | None:
+    """A number of a table, null where it has no meaning."""
+    return None if math.isnan(value) else value
 
 
 def _bytes(image: Any) -> bytes:

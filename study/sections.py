@@ -1,7 +1,7 @@
 """The sections of a study file that are the platform's own; a trial's are in `qgan.settings`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from qgan.errors import InputError
@@ -84,7 +84,15 @@ class Score:
 
     images: int = ScoreSettings.images
     every: int = ScoreSettings.every
+    beta: float = ScoreSettings.beta
+    full_every: int = ScoreSettings.full_every
+    draws: int = ScoreSettings.draws
     window: int = 100
+
+    @property
+    def of_trial(self) -> dict[str, Any]:
+        """What enters the trial's own settings."""
+        return {each.name: getattr(self, each.name) for each in fields(ScoreSettings)}
 
     def __post_init__(self) -> None:
         if self.window < 1:

@@ -81,7 +81,7 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
             f"{baseline!r} is no arm{nearest(str(baseline), arms)}; the arms are: {', '.join(arms)}",
         )
     score = _section(document, ("score",), Score)
-    scored = _section(document, ("score",), ScoreSettings, {"images": score.images, "every": score.every})
+    scored = _section(document, ("score",), ScoreSettings, score.of_trial)
     train = _section(document, ("train",), TrainSettings)
     cells, horizons = expand(document, {name: arm.prior for name, arm in arms.items()}, train)
     for horizon in horizons:

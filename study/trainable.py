@@ -32,6 +32,7 @@ class Job:
     horizons: list[int]
     patches: Path
     folder: Path  # of the trial
+    features: Path  # folder of the feature networks, shared by all trials
     command: str  # reproduces the trial in one process
     cpus: float
     gpus: float
@@ -73,6 +74,7 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
             if last or epoch.checkpointed or time.monotonic() - written > WRITE_EVERY_S:
                 folder.write_curve(epochs)
                 folder.write_images(epochs, patches_footer)
+                folder.write_scores(epochs)
                 reached = [horizon for horizon in job.horizons if horizon <= epoch.epoch]
                 record = dataclasses.replace(record, epoch=epoch.epoch, horizon=max([record.horizon, *reached]))
                 folder.write_record(dataclasses.replace(record, status="done") if last else record)
@@ -92,7 +94,12 @@ def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterat
     """The trial's epochs; a retry starts anew where the checkpoint cannot be continued."""
     from qgan.training import CheckpointError, train
 
-    settings: dict[str, Any] = {"horizons": job.horizons, "checkpoint": checkpoint, "device": device}
+    settings: dict[str, Any] = {
+        "horizons": job.horizons,
+        "checkpoint": checkpoint,
+        "features": job.features,
+        "device": device,
+    }
     try:
         yield from train(job.planned.trial, data, **settings)
     except CheckpointError:  # raised before the first epoch

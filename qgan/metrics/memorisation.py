@@ -9,7 +9,7 @@ from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from qgan.errors import InputError
-from qgan.metrics.points import blocks, checked, squared_distances
+from qgan.metrics.points import blocks
 
 NEAR_QUANTILE = 0.05  # of the distances of held-out real images
 COPY_RATIO = 1 / 3  # nearest to second nearest training image: below it an image is a copy
@@ -92,22 +92,6 @@ def distinct_images(images: Tensor) -> int:
         raise InputError(f"images are {images.dtype}; count distinct ones among bytes (k, ...), rounded to uint8")
     rows = images.flatten(1).cpu().numpy()
     return len({hashlib.blake2b(row, digest_size=16).digest() for row in rows})
-
-
-def distinct_within(points: Tensor, tolerance: float) -> int:
-    """Number of `points` (k, d) with no earlier one within `tolerance`, in the unit of the points.
-
-    sum_i 1[min_{j < i} ||x_i - x_j|| > tolerance]: on features, draws that differ by less than real images do.
-    Raises InputError.
-    """
-    x = checked(points, "generated", least=1)
-    if not tolerance >= 0:
-        raise InputError(f"tolerance must be 0 or more, not {tolerance:g}", "tolerance")
-    count = 0
-    for rows in blocks(len(x)):
-        earlier = squared_distances(x[rows], x[: rows.stop]) <= tolerance**2
-        count += int((~earlier.tril(diagonal=rows.start - 1).any(1)).sum())
-    return count
 
 
 def _distances(images: Tensor, training: Tensor, index: Tensor) -> Tensor:

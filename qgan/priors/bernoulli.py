@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from qgan.circuits import Sampler
+from qgan.circuits.codes import all_bits
 from qgan.prior_settings import BernoulliSettings, BernoulliTrainedSettings
 from qgan.priors.model import Model
 from qgan.priors.trained import TrainedPrior
@@ -33,6 +34,11 @@ class BernoulliPrior:
         """Codes (count, latent_dim), float32 on the stream's device."""
         uniform = torch.rand(count, self.latent_dim, generator=self.stream, device=self.stream.device)
         return (uniform < self.p).float()
+
+    def distribution(self) -> Tensor:
+        """Probabilities (2**latent_dim,) float64 of the codes that `sample` gives."""
+        ones = all_bits(self.latent_dim, self.stream.device).sum(1)
+        return self.p ** ones.double() * (1 - self.p) ** (self.latent_dim - ones).double()
 
     def state_dict(self) -> dict[str, Any]:
         return {"stream": self.stream.get_state()}

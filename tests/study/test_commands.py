@@ -197,7 +197,7 @@ def test_other_patches_under_the_same_name_are_refused(
         for name in ("microstructure", "source", "map_id", "grain_id", "row", "column", "step_um")
     }
     write_patches(other, assemble(255 - patches.images, columns, settings={}, cleaning=()))
-    job = Job(planned, [2], other, tmp_path / "trial", "study trial", cpus=1, gpus=0)
+    job = Job(planned, [2], other, tmp_path / "trial", tmp_path, "study trial", cpus=1, gpus=0)
     assert run(replace(job, patches=patches_file, folder=tmp_path / "good"), lambda epoch: None)
     assert not run(job, lambda epoch: None)
     record = TrialFolder(job.folder).record()
@@ -209,7 +209,7 @@ def test_other_patches_under_the_same_name_are_refused(
 
 def test_retry_removes_a_checkpoint_that_cannot_be_continued(study_file: Path, patches_file: Path) -> None:
     planned = choose(load(study_file), "qcbm", "images=16", 0)
-    job = Job(planned, [2], patches_file, study_file.parent / "trial", "study trial", cpus=1, gpus=0)
+    job = Job(planned, [2], patches_file, study_file.parent / "trial", study_file.parent, "study trial", cpus=1, gpus=0)
     job.folder.mkdir()
     TrialFolder(job.folder).checkpoint.write_bytes(b"half a file")
     assert not run(job, lambda epoch: None)

@@ -9,7 +9,6 @@ from qgan.errors import InputError
 from qgan.metrics.memorisation import (
     Nearest,
     distinct_images,
-    distinct_within,
     memorisation,
     nearest_training,
 )
@@ -109,17 +108,6 @@ def test_distinct_images_are_counted() -> None:
     assert distinct_images(drawn.transpose(2, 3)) == distinct_images(drawn)  # not contiguous
 
 
-def test_near_duplicates_are_counted_once_within_the_tolerance() -> None:
-    kinds = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
-    drawn = kinds.repeat(20, 1) + 1e-3 * torch.randn(600, 8, generator=torch.Generator().manual_seed(1))
-    assert distinct_within(drawn, 0.05) == 30
-    assert distinct_within(drawn, 1e-6) == 600
-    assert distinct_within(drawn, 1e3) == 1
-    distances = cdist(drawn.double(), drawn.double())
-    by_hand = sum(bool((distances[i, :i] > 2.0).all()) for i in range(600))
-    assert distinct_within(drawn, 2.0) == by_hand
-
-
 @pytest.mark.parametrize(
     ("images", "words"),
     [
@@ -140,5 +128,3 @@ def test_bad_features_get_one_sentence() -> None:
         nearest_training(pixels(3, 0), pixels(1, 1))
     with pytest.raises(InputError, match="rounded to uint8"):
         distinct_images(torch.rand(3, 4))
-    with pytest.raises(InputError, match="tolerance"):
-        distinct_within(torch.rand(3, 4), -1.0)
