@@ -98,4 +98,4 @@ def _classes(trial: Trial, index: PatchIndex) -> tuple[str, ...]:
 
 def unit(images: Tensor) -> Tensor:
     """uint8 pixels as float32 in [0, 1]."""
-    return images.float() / 255
+    return images.float().div_(255)

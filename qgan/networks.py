@@ -126,7 +126,7 @@ class Critic(nn.Module):
 
     def judged(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         """Numbers (k,) of the images, and what each hidden layer put out, for `tangent`."""
-        x, activations = images - 0.5, []
+        x, activations = images, []
         for layer in self.hidden:
             x = functional.leaky_relu(self._affine(layer, x, labels), SLOPE, inplace=True)
             activations.append(x.detach())
@@ -151,7 +151,7 @@ class Critic(nn.Module):
     def latent(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """The latent layer (k, latent) of images, before its nonlinearity."""
         assert self.has_latent
-        x = images - 0.5
+        x = images
         for layer in self.hidden[:-1]:
             x = functional.leaky_relu(self._affine(layer, x, labels), SLOPE, inplace=True)
         return self._affine(self.hidden[-1], x, labels)
