@@ -101,14 +101,16 @@ def penalty(critic: Critic, between: Tensor, labels: Tensor | None) -> Tensor:
 
     With g = grad D(x^) and v = d penalty / d g held fixed, the penalty's derivative in the weights is that of
     sum v . g, and v . g is D's derivative along v: one more forward pass of a linear net. It spares differentiating
-    a backward pass, which costs more and cannot be compiled.
+    a backward pass, which costs more and cannot be compiled; a critic with a circuit at its end needs that one.
     """
     with torch.enable_grad():
         between = between.detach().requires_grad_()
         judged, activations = critic.judged(between, labels)
-        (gradient,) = torch.autograd.grad(judged.sum(), between)
+        (gradient,) = torch.autograd.grad(judged.sum(), between, create_graph=not critic.piecewise_linear)
     norms = gradient.flatten(1).norm(dim=1)
     value = torch.mean((norms - 1) ** 2)
+    if not critic.piecewise_linear:
+        return value
     slope = 2 * (norms - 1) / norms.clamp_min(torch.finfo(norms.dtype).tiny) / len(norms)
     along = critic.tangent(gradient * slope.view(-1, 1, 1, 1), activations).sum()
     return value + (along - along.detach())  # the value of one, the derivative of the other

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qgan.circuits.ansatz import Ansatz
+from qgan.quantum_layer import QuantumLayer
+
 SLOPE = 0.2  # of the critic's leaky ReLU below zero
 
 
@@ -87,7 +90,8 @@ class Critic(nn.Module):
 
     With `classes`, a label moves the first feature maps. With `latent` units, a layer of so many stands before the
     last one: the critic's own code of an image. `depth` is the number of convolutions at each of the two sizes.
-    Affine layers with leaky ReLU between them: a piecewise linear function of the image, see `tangent`.
+    Affine layers with leaky ReLU between them: a piecewise linear function of the image, see `tangent`; unless the
+    last layer is a circuit of `qubits` qubits, which also bounds the number.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class Critic(nn.Module):
         depth: int = 1,
         latent: int | None = None,
         classes: int = 0,
+        qubits: int = 0,
     ) -> None:
         super().__init__()
         flat = 4 * features * (height // 2 // 2) * (width // 2 // 2)
@@ -116,7 +121,7 @@ class Critic(nn.Module):
                 *([] if latent is None else [nn.Linear(flat, latent)]),
             ]
         )
-        self.last = nn.Linear(latent or flat, 1)
+        self.last = QuantumLayer(latent or flat, Ansatz(qubits)) if qubits else nn.Linear(latent or flat, 1)
         self.label = nn.Embedding(classes, features) if classes else None
         self.has_latent = latent is not None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -130,7 +135,13 @@ class Critic(nn.Module):
         for layer in self.hidden:
             x = functional.leaky_relu(self._affine(layer, x, labels), SLOPE, inplace=True)
             activations.append(x.detach())
-        return self._last(x, self.last.bias), activations
+        with torch.autocast(x.device.type, enabled=False):  # the losses are small differences of these numbers
+            return self.last(_flat(x).to(next(self.parameters()))).squeeze(1), activations
+
+    @property
+    def piecewise_linear(self) -> bool:
+        """Whether `tangent` is there."""
+        return isinstance(self.last, nn.Linear)
 
     def tangent(self, direction: Tensor, activations: list[Tensor]) -> Tensor:
         """Derivative (k,) of D along `direction`, shaped as the images that gave the activations.
@@ -146,7 +157,9 @@ class Critic(nn.Module):
             else:
                 x = functional.linear(_flat(x), weight)
             x = torch.ops.aten.leaky_relu_backward(x, activation, SLOPE, True)
-        return self._last(x, None)
+        assert isinstance(self.last, nn.Linear)
+        with torch.autocast(x.device.type, enabled=False):
+            return functional.linear(_flat(x).to(self.last.weight), self.last.weight).squeeze(1)
 
     def latent(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """The latent layer (k, latent) of images, before its nonlinearity."""
@@ -155,10 +168,6 @@ class Critic(nn.Module):
         for layer in self.hidden[:-1]:
             x = functional.leaky_relu(self._affine(layer, x, labels), SLOPE, inplace=True)
         return self._affine(self.hidden[-1], x, labels)
-
-    def _last(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # the losses are small differences of these numbers
-            return functional.linear(_flat(x).to(self.last.weight), self.last.weight, bias).squeeze(1)
 
     def _affine(self, layer: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
         y: Tensor = layer(_flat(x) if isinstance(layer, nn.Linear) else x)

@@ -57,6 +57,8 @@ class TrainSettings:
     precision: Precision = "tf32"  # of products in training; tf32 and float32 differ on a GPU only
     critic_latent: bool = False  # a layer of latent_dim units before the critic's last: changes all arms' critics
 
+    critic_qubits: int = 0  # above 0: the critic's last layer is a circuit of so many qubits, one layer, full, RXX
+
     def __post_init__(self) -> None:
         require(self.batch_size >= 2, "batch_size", "2 or more images", self.batch_size)
         require(self.gradient_penalty >= 0, "gradient_penalty", "0 or more", self.gradient_penalty)
@@ -66,6 +68,7 @@ class TrainSettings:
         require(1 <= self.width <= 1024, "width", "from 1 to 1024 channels", self.width)
         require(1 <= self.depth <= 16, "depth", "from 1 to 16 convolutions", self.depth)
         require(0 <= self.gaussian_dims <= 1024, "gaussian_dims", "from 0 to 1024", self.gaussian_dims)
+        require(0 <= self.critic_qubits <= 10, "critic_qubits", "from 0 to 10", self.critic_qubits)
         require(0 <= self.ema < 1, "ema", "0 or more and below 1", self.ema)
 
 

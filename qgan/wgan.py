@@ -50,7 +50,9 @@ class Wgan:
             torch.manual_seed(seeds.seed(trial.pairing, "networks"))
             self.generator = Generator(inputs, *shape, settings.width, settings.depth).to(device)
             latent = trial.latent_dim if settings.critic_latent else None
-            self.critic = Critic(*shape, settings.width, settings.depth, latent, self.classes).to(device)
+            self.critic = Critic(
+                *shape, settings.width, settings.depth, latent, self.classes, settings.critic_qubits
+            ).to(device)
         self.averaged = copy.deepcopy(self.generator) if settings.ema else None
         self.losses = adversarial(settings)
         self.generator_adam, self.critic_adam = (

@@ -28,8 +28,11 @@ def plain_penalty(critic: Critic, between: Tensor, labels: Tensor | None) -> Ten
 @pytest.mark.parametrize("depth", [1, 2])
 @pytest.mark.parametrize("latent", [None, 6])
 @pytest.mark.parametrize("classes", [0, 3])
-def test_penalty_and_its_slope_are_those_of_double_backward(depth: int, latent: int | None, classes: int) -> None:
-    critic = make_critic(depth=depth, latent=latent, classes=classes)
+@pytest.mark.parametrize("qubits", [0, 3])
+def test_penalty_and_its_slope_are_those_of_double_backward(
+    depth: int, latent: int | None, classes: int, qubits: int
+) -> None:
+    critic = make_critic(depth=depth, latent=latent, classes=classes, qubits=qubits)
     labels = torch.arange(6) % classes if classes else None
     between = torch.lerp(FAKE, REAL, SHARE)
     ours, plain = penalty(critic, between, labels), plain_penalty(critic, between, labels)

@@ -67,6 +67,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"code": "bits", "depth": 2, "ema": 0.9},
     {"critic_steps": 2},
     {"precision": "bfloat16"},
+    {"critic_qubits": 3, "precision": "bfloat16"},
 ]
 
 
