@@ -59,6 +59,20 @@ SCORES = pa.schema(
 )
 
 
+DOWNSTREAM = pa.schema(
+    [
+        ("k", pa.int32()),  # real training patches per microstructure; 0: generated images alone
+        ("seed", pa.int32()),
+        ("arm", pa.string()),  # real | real+synthetic | synthetic
+        ("classifier", pa.string()),  # channel_means | cnn | quantum | mlp
+        ("accuracy", pa.float64()),
+        ("balanced_accuracy", pa.float64()),  # mean over microstructures
+        ("test", pa.int32()),  # real patches of other maps
+        ("parameters", pa.int32()),  # of the classifier
+    ]
+)
+
+
 def images_schema(image_bytes: int) -> pa.Schema:
     """IMAGES: one row per image of `image_bytes` = channels x height x width uint8 pixels."""
     return pa.schema(

@@ -20,7 +20,7 @@ def main(results: Path, folder: Path) -> None:
     plan, epochs = found.plan, found.scored_epochs()
     scores = epochs[epochs["epoch"] > max(plan.horizons) - plan.window].groupby("arm", as_index=False)["mmd_v"].mean()
     curves = mmd_figure(
-        epochs, scores, colours=arm_colours(plan.arms), window=20, horizons=plan.horizons, title=plan.study
+        epochs, scores, colours=arm_colours(plan.arms), window=plan.window, horizons=plan.horizons, title=plan.study
     )
     curves.savefig(folder / "training-curves.png", dpi=150, facecolor="white")
     rows = []

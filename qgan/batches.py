@@ -96,6 +96,11 @@ def _classes(trial: Trial, index: PatchIndex) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def rounded(images: Tensor) -> Tensor:
+    """Pixels in [0, 1] as uint8."""
+    return (images * 255).round().to(torch.uint8)
+
+
 def unit(images: Tensor) -> Tensor:
     """uint8 pixels as float32 in [0, 1]."""
     return images.float().div_(255)

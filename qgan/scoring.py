@@ -34,7 +34,6 @@ from qgan.wgan import Wgan
 
 _CODES_UP_TO = 12  # bits: so many that an image of every code can be made
 _SWAPPED_UP_TO = 20  # bits: so many that their probabilities fit a table
-_AT_ONCE = 1000  # images in float32
 _CODES = ("code_fidelity", "code_coverage")
 NAMES = (
     *(f"mmd_{estimator}" for estimator in Mmd._fields),
@@ -88,7 +87,7 @@ class FullScores:
 
         def images(codes: Tensor) -> Tensor:
             """As many as there are real ones, for scores that depend on the number."""
-            return self._bytes(wgan, codes, noise[: len(codes)], evaluation.labels)
+            return wgan.images(codes, noise[: len(codes)], evaluation.labels)
 
         with _untouched(prior):
             codes = prior.sample(max(m, self.trial.score.draws))
@@ -125,7 +124,7 @@ class FullScores:
         labels = self.batches.training.labels
         if labels is not None:
             labels = labels[torch.arange(len(codes), device=codes.device) % len(labels)]
-        return distinct_images(self._bytes(wgan, codes, noise, labels)) / len(codes)
+        return distinct_images(wgan.images(codes, noise, labels)) / len(codes)
 
     def _codes(self, wgan: Wgan, p: Tensor) -> dict[str, float]:
         """Fidelity and coverage of `metrics.codes`, no code held back; an image passes by its nearest training image.
@@ -136,20 +135,11 @@ class FullScores:
         if n_bits > _CODES_UP_TO or self.trial.train.gaussian_dims or self.trial.train.conditional:
             return dict.fromkeys(_CODES, float("nan"))
         codes = all_bits(n_bits, p.device).float()
-        points = self.network.features(self._bytes(wgan, codes, torch.empty(len(codes), 0, device=p.device), None))
+        points = self.network.features(wgan.images(codes, torch.empty(len(codes), 0, device=p.device), None))
         valid = passes_as_real(self._nearest(points).first, self._nearest(self.floor_points).first).to(p.device)
         seen = torch.zeros_like(valid)
         found: Generalisation = expected_generalisation(p, valid, seen, self.trial.score.draws)
         return {"code_fidelity": found.fidelity, "code_coverage": found.coverage}
-
-    @staticmethod
-    def _bytes(wgan: Wgan, codes: Tensor, noise: Tensor, labels: Tensor | None) -> Tensor:
-        parts = []
-        for start in range(0, len(codes), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            images = wgan.generate(codes[part], noise[part], None if labels is None else labels[part])
-            parts.append(rounded(images))
-        return torch.cat(parts)
 
     @cached_property
     def network(self) -> FeatureNetwork:
@@ -187,11 +177,6 @@ class FullScores:
 
     def _nearest(self, points: Tensor) -> Nearest:
         return nearest_training(points, self.training_points)
-
-
-def rounded(images: Tensor) -> Tensor:
-    """Pixels in [0, 1] as bytes."""
-    return (images * 255).round().to(torch.uint8)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qgan import checkpoint as checkpoints
 from qgan import priors, seeds
-from qgan.batches import Batches, unit
+from qgan.batches import Batches, rounded, unit
 from qgan.checkpoint import CheckpointError
 from qgan.circuits import Sampler
 from qgan.curve import Epoch, Images, plain, row_of
@@ -19,7 +19,7 @@ from qgan.ebsd.dataset import Patches
 from qgan.errors import Diverged
 from qgan.metrics.mmd import ChannelMmd, MmdTo
 from qgan.priors import PriorUpdate, TrainablePrior
-from qgan.scoring import FullScores, Score, rounded
+from qgan.scoring import FullScores, Score
 from qgan.trial import Trial
 from qgan.wgan import Wgan
 
@@ -51,6 +51,30 @@ def train(
     """
     run = _Run(trial, data, sorted(horizons), sampler, torch.device(device), checkpoint, features)
     return run.epochs(checkpoint_every, 60 * checkpoint_minutes)
+
+
+def generate(
+    trial: Trial,
+    data: Patches,
+    checkpoint: Path,
+    count: int,
+    microstructure: str | None = None,  # of a conditional model's images; None: as they are among the training patches
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Images (count, channels, height, width) uint8 of a trained trial; the same ones every time.
+
+    Raises CheckpointError where the checkpoint is not this trial's.
+    """
+    run = _Run(trial, data, [1], None, torch.device(device), None, None)
+    run.load(checkpoint)
+    labels = run.batches.training.labels
+    if labels is not None:
+        labels = labels[torch.arange(count, device=run.device) % len(labels)]
+        if microstructure is not None:
+            labels = torch.full_like(labels, run.batches.classes.index(microstructure))
+    codes, noise = run.prior.sample(count), run.noise(count)
+    with arithmetic("float32", run.device):
+        return run.wgan.images(codes, noise, labels).cpu()
 
 
 class _Run:

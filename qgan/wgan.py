@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from qgan import seeds
-from qgan.batches import unit
+from qgan.batches import rounded, unit
 from qgan.device import Graphed, arithmetic
 from qgan.losses import adversarial
 from qgan.networks import Critic, Generator
@@ -128,6 +128,14 @@ class Wgan:
     def generate(self, codes: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (k, channels, height, width) in [0, 1] of codes (k, latent_dim), by the averaged generator if any."""
         return _images(self.averaged or self.generator, self.inputs(codes, noise, labels))
+
+    def images(self, codes: Tensor, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Like `generate`, rounded to uint8; any number of images, of which few are ever held in float32."""
+        parts = []
+        for start in range(0, len(codes), _SCORE_BATCH):
+            part = slice(start, start + _SCORE_BATCH)
+            parts.append(rounded(self.generate(codes[part], noise[part], None if labels is None else labels[part])))
+        return torch.cat(parts)
 
     @torch.no_grad()
     def score(self, codes: Tensor) -> Tensor:

@@ -166,6 +166,11 @@ def status(file: Path) -> None:
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change the study file's values.")
 @click.option("--pdb", is_flag=True, help="Stop in the debugger where an error is raised.")
 @click.option("--profile", is_flag=True, help="Write a torch profile of the second epoch, and print what costs most.")
+@click.option(
+    "--downstream",
+    is_flag=True,
+    help="Train one generator per microstructure, then classifiers with and without its images.",
+)
 @click.pass_context
 def trial(
     ctx: click.Context,
@@ -177,6 +182,7 @@ def trial(
     assignments: tuple[str, ...],
     pdb: bool,
     profile: bool,
+    downstream: bool,
 ) -> None:
     """Train one trial in this process, without Ray and without touching the study's ledger."""
     from dataclasses import replace
@@ -193,7 +199,13 @@ def trial(
         shutil.rmtree(folder)
     job = replace(_job(study, chosen, patches.prepare(study, click.echo), folder), command=provenance.command())
     click.echo(f"{chosen}, key {chosen.key}")
-    if not run_here(job, pdb, profile):
+    if downstream:
+        from study.downstream import run
+
+        done = run(job, study.downstream)
+    else:
+        done = run_here(job, pdb, profile)
+    if not done:
         ctx.exit(FAILED_TRIALS)
     click.echo(f"files in {folder}")
 

@@ -110,6 +110,20 @@ def synthetic(microstructure: str, count: int, seed: int, patch: int, output: Pa
 
 
 @data.command()
+@click.argument("files", type=_FILE, nargs=-1, required=True, metavar="PARQUET...")
+@click.option("-o", "--output", type=_FILE, required=True, help="Parquet file to write.")
+def join(files: tuple[Path, ...], output: Path) -> None:
+    """Put several files of patches into one, such as ferrite and bainite."""
+    from qgan.ebsd.dataset import read_patches, write_patches
+    from qgan.ebsd.joining import joined
+
+    _check_output(output, {".parquet"})
+    patches = joined({str(file): read_patches(file) for file in files})
+    write_patches(output, patches)
+    _say_written(patches, output)
+
+
+@data.command()
 @click.argument("file", type=_FILE, metavar="SCAN|PARQUET")
 @click.option("-o", "--output", type=_FILE, help="Picture to write; default: NAME.png in the current folder.")
 @click.option(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from qgan.downstream.settings import DownstreamSettings
 from qgan.errors import InputError
 from qgan.prior_settings import PRIOR_SETTINGS, PriorSettings
 from qgan.settings import ScoreSettings, TrainSettings
@@ -16,7 +17,7 @@ from study.validation import validate
 
 T = TypeVar("T")
 _SECTIONS = (
-    "study", "data", "arms", "baseline", "grid", "replicates", "train", "score", "resources", "results",
+    "study", "data", "arms", "baseline", "grid", "replicates", "train", "score", "downstream", "resources", "results",
 )  # fmt: skip
 _SYNTHETIC = "synthetic"
 
@@ -43,6 +44,7 @@ class Study:
     horizons: list[int]  # ascending
     score: ScoreSettings
     window: int
+    downstream: DownstreamSettings
     resources: Resources
     results: Path
 
@@ -112,6 +114,7 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
         horizons=horizons,
         score=scored,
         window=score.window,
+        downstream=_section(document, ("downstream",), DownstreamSettings),
         resources=_section(document, ("resources",), Resources),
         results=Path(results),
     )

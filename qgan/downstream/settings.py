@@ -15,7 +15,7 @@ class DownstreamSettings:
     k: tuple[int, ...] = (5, 20, 80)  # real training patches per microstructure
     synthetic: int = 500  # generated images per microstructure
     seeds: int = 5  # draws of patches, images and initial weights for every k
-    evaluation: int = 200  # test patches per microstructure, at least; a trial's own number gives a trial's own maps
+    evaluation: int = 200  # test patches per microstructure, at least; bounded by what the trial holds out
     hidden: tuple[
         str, ...
     ] = ()  # channels no classifier sees; with ks_deviation alone, synthetic patches are no trivial task

@@ -43,6 +43,37 @@ def curve(folder: Path) -> dict[str, list[object]]:
     return {name: values for name, values in table.to_pydict().items() if name != "seconds"}
 
 
+def test_downstream_classifiers_of_one_trial(study_file: Path) -> None:
+    words = ("--arm", "bernoulli", "--cell", "images=16", "--epochs", "1", "--downstream")
+    settings = "downstream={k: [4], synthetic: 20, seeds: 2, steps: 20}"
+    for more in ((), ("--set", "train.conditional=true")):
+        one = study("trial", study_file, *words, "--set", settings, *more, folder=study_file.parent)
+        assert one.returncode == 0, one.stderr
+        assert "balanced accuracy on real patches of other maps (bainite, ferrite)" in one.stdout
+    tables_ = list((study_file.parent / "results/tiny/debug").glob("*/downstream.parquet"))
+    assert len(tables_) == 2
+    for each in tables_:
+        rows = pq.read_table(each).to_pylist()
+        assert {(row["arm"], row["classifier"]) for row in rows} == {
+            (arm, classifier)
+            for arm in ("real", "real+synthetic", "synthetic")
+            for classifier in ("channel_means", "cnn")
+        }
+        assert all(0 <= row["balanced_accuracy"] <= 1 for row in rows)
+
+
+def test_downstream_needs_two_microstructures(study_file: Path) -> None:
+    folder = study_file.parent
+    words = ("--microstructure", "ferrite", "--count", "160", "--patch", "12", "-o", "one.parquet")
+    one = study("data", "synthetic", *words, folder=folder)
+    assert one.returncode == 0, one.stderr
+    words = ("--arm", "bernoulli", "--cell", "images=16", "--downstream", "--set", "data.source=one.parquet")
+    refused = study("trial", study_file, *words, folder=folder)
+    assert refused.returncode == 1
+    assert "patches of ferrite only" in refused.stderr
+    assert "study data join" in refused.stderr
+
+
 def test_a_profile_of_one_trial(study_file: Path) -> None:
     one = study(
         "trial",
