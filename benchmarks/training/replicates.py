@@ -1,6 +1,7 @@
 """Would several replicates train faster as one batched model? Per replicate, forward and backward of both nets.
 
-The penalty is left out on both sides, which flatters the batched model: vmap turns convolutions into grouped ones.
+Nets of the reference, since vmap knows no channels last; it turns convolutions into grouped ones. The penalty is left
+out on both sides, which flatters the batched model.
 """
 
 from typing import Any
@@ -10,8 +11,8 @@ from torch import Tensor
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from benchmarks.clock import shown, timed
+from benchmarks.training import reference
 from qgan.device import keep_freed_memory
-from qgan.networks import Critic, Generator
 
 
 def report(repeats: int, device: str, sizes: list[tuple[int, int]], replicates: tuple[int, ...] = (1, 2, 4, 8)) -> None:
@@ -47,7 +48,7 @@ def _ways(count: int, width: int, batch: int, device: str) -> tuple[Any, Any]:
 class _Pair(torch.nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.generator, self.critic = Generator(12, 5, 60, 60, width), Critic(5, 60, 60, width)
+        self.generator, self.critic = reference.generator(12, width), reference.critic(width)
 
     def forward(self, codes: Tensor, real: Tensor) -> Tensor:
         return self.critic(self.generator(codes)).mean() - self.critic(real).mean()
