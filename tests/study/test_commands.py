@@ -126,7 +126,7 @@ def test_sweep_status_report_and_one_trial_again(study_file: Path) -> None:
     trials = folder / "results/tiny/trials"
     for each in trials.iterdir():
         assert sorted(file.name for file in each.iterdir()) == [
-            "checkpoint.pt", "curve.parquet", "images.parquet", "trial.json",
+            "checkpoint.pt", "curve.parquet", "images.parquet", "scores.parquet", "trial.json",
         ]  # fmt: skip
         assert curve(each)["epoch"] == [1, 2, 3, 4, 5, 6]
 
@@ -142,7 +142,7 @@ def test_sweep_status_report_and_one_trial_again(study_file: Path) -> None:
     one = study("trial", study_file, "--arm", "qcbm", "--cell", "images=32", "--replicate", "1", folder=folder)
     assert one.returncode == 0, one.stderr
     (debug,) = (folder / "results/tiny/debug").iterdir()
-    assert len(list(debug.iterdir())) == 4
+    assert len(list(debug.iterdir())) == 5
     assert curve(debug) == curve(trials / debug.name)
 
     report = study("report", study_file, folder=folder)
