@@ -34,6 +34,9 @@ def main(results: Path, folder: Path) -> None:
     found = load(results)
     rows = []
     for trial in found.plan.trials:
+        if found.status(trial.key) != "done":
+            print(f"left out: {trial.arm}, replicate {trial.replicate}, {found.status(trial.key)}")
+            continue
         table = pq.read_table(results / "trials" / trial.key / "scores.parquet").to_pandas()
         wide = table[table["prior"] == "own"].pivot(index="epoch", columns="score", values="value")
         for part, kept in (("whole run", wide), ("second half", wide[wide.index > max(found.plan.horizons) / 2])):
