@@ -2,7 +2,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 
-.PHONY: venv demo test lint clean
+.PHONY: venv demo test faults lint clean
 
 venv: .venv/installed
 
@@ -26,6 +26,9 @@ lint: venv
 
 test: lint
 	$(BIN)/pytest
+
+faults: venv
+	$(BIN)/pytest -m faults
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""How long `study --help` and `study plan` of 1,000 trials take, each in a process of its own; torch stays out.
+"""How long `study --help` and `study plan` of 10,000 trials take, each in a process of its own; torch stays out.
 
 Run with: python benchmarks/commands.py
 """
@@ -13,14 +13,14 @@ from pathlib import Path
 
 REPEATS = 5
 STUDY = """\
-study: thousand
+study: large
 data: {source: synthetic, microstructure: bainite, count: 10000, evaluation: 800}
 arms:
   bernoulli: {prior: bernoulli}
   qcbm: {prior: qcbm}
 baseline: bernoulli
 grid: {latent_dim: [8, 10, 12, 14, 16], images: [1000, 2000, 3000, 6000, 9000], epochs: [2000, 4000]}
-replicates: 20
+replicates: 200
 score: {images: 400}
 """
 
@@ -44,10 +44,10 @@ def seconds(words: list[str], folder: str) -> float:
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "thousand.yaml").write_text(STUDY)
+        Path(folder, "large.yaml").write_text(STUDY)
         rows = [
             ("study --help", seconds(["--help"], folder), 0.5),
-            ("study plan, 1,000 trials", seconds(["plan", "thousand.yaml"], folder), 2.0),
+            ("study plan, 10,000 trials", seconds(["plan", "large.yaml"], folder), 2.0),
         ]
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, median of {REPEATS}")
     for name, measured, most in rows:

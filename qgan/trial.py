@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_type_hints
 
 from qgan.errors import InputError
@@ -64,15 +64,20 @@ def canonical(settings: Any) -> dict[str, Any]:
     for each in dataclasses.fields(settings):
         value = getattr(settings, each.name)
         if dataclasses.is_dataclass(value):
-            nested = canonical(value)
+            nested = _nested(value)  # type: ignore[arg-type]
             if nested:
-                values[each.name] = nested
+                values[each.name] = dict(nested)
             continue
         value = float(value) if hints[each.name] is float else value
         # the prior's name stays: it decides which defaults were left out
         if value != each.default or each.name == "prior":
             values[each.name] = value
     return values
+
+
+@lru_cache(maxsize=4096)  # the trials of a study share their settings
+def _nested(settings: Any) -> dict[str, Any]:
+    return canonical(settings)
 
 
 def _hash(values: dict[str, Any]) -> str:

@@ -73,16 +73,53 @@ def init(file: Path, patches: Path | None) -> None:
 
 @main.command()
 @click.argument("file", type=_FILE)
-def plan(file: Path) -> None:
-    """Show what would run and what is done. Changes nothing."""
+@click.option("--probe", is_flag=True, help="Run 20 steps of each network here, to know the time.")
+@click.option("--address", help="Ray cluster whose size gives the wall time; default: this machine.")
+def plan(file: Path, probe: bool, address: str | None) -> None:
+    """Show what would run and what is done; time, money, memory, power. Changes nothing."""
     from rich.console import Console
 
+    from study import patches
     from study.estimate import estimate
+    from study.nodes import of_cluster, this_machine
+    from study.pace import from_ledger
     from study.progress import state_table
 
     study, planned, states = _look(file)
+    nodes = of_cluster(address, study.resources) if address is not None else [this_machine(study.resources)]
+    shape = patches.shape(study)
     Console().print(state_table(planned, states))
-    click.echo("\n".join(estimate(study, planned, states)))
+    pace = from_ledger(study, planned)
+    if probe:
+        from study.probe import probe as run_probe  # torch takes seconds to import
+
+        pace = run_probe(study, planned, shape, click.echo)
+    click.echo("\n".join(estimate(study, planned, states, pace, nodes, shape)))
+
+
+@main.command()
+@click.argument("name", required=False)
+def priors(name: str | None) -> None:
+    """List the priors that an arm can have, or the settings of one."""
+    from rich.console import Console
+
+    from qgan.prior_settings import PRIOR_SETTINGS
+    from study.document import nearest
+    from study.priors_table import priors_table, settings_table
+
+    if name is not None and name not in PRIOR_SETTINGS:
+        raise InputError(f"{name} is no prior{nearest(name, PRIOR_SETTINGS)}; allowed: {', '.join(PRIOR_SETTINGS)}")
+    Console().print(settings_table(name) if name else priors_table())
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON schema of study files, for editors."""
+    import json
+
+    from study.schema import schema as make
+
+    click.echo(json.dumps(make(), indent=1))
 
 
 @main.command()

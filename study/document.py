@@ -32,6 +32,7 @@ _Loader.add_implicit_resolver(
 )
 
 
+_MOST_VALUES = 100_000
 _PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null")}
 
 
@@ -42,6 +43,7 @@ class Document:
         """Reads `path`; InputError where it is missing, not YAML, not a mapping or has a key twice."""
         self.path = path
         self.lines: dict[Where, int] = {}
+        self._values_read = 0
         try:
             self.text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -83,7 +85,7 @@ class Document:
         return self.error((*where, named) if named else where, str(error).removeprefix(f"{named} "))
 
     @contextmanager
-    def locating(self, *where: str, key: str | None = None) -> Iterator[None]:
+    def locating(self, *where: str | int, key: str | None = None) -> Iterator[None]:
         """Raises the InputErrors of its block as `located` gives them."""
         try:
             yield
@@ -103,6 +105,9 @@ class Document:
         target[last] = parse_value(value)
 
     def _construct(self, loader: _Loader, node: yaml.Node, where: Where) -> Any:
+        self._values_read += 1
+        if self._values_read > _MOST_VALUES:  # anchors of anchors multiply
+            raise InputError(f"{self.path}: holds more than {_MOST_VALUES} values, anchors counted wherever they stand")
         if isinstance(node, yaml.MappingNode):
             self._refuse_duplicates(node, where)
             loader.flatten_mapping(node)  # `<<: *anchor`
@@ -122,7 +127,10 @@ class Document:
             return items
         if node.tag not in _PLAIN:
             raise self.error(where, f"the tag {node.tag} has no place in a study file")
-        return loader.construct_object(node)
+        value = loader.construct_object(node)
+        if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise self.error(where, "holds half of a character (\\ud800 to \\udfff), which no file system can write")
+        return value
 
     def _refuse_duplicates(self, node: yaml.MappingNode, where: Where) -> None:
         seen: dict[str, int] = {}

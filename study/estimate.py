@@ -1,55 +1,216 @@
-"""What is left to do and what it can show, from the plan and the ledger alone."""
+"""What is left to do and what it can show: the lines below the table of `study plan`. Changes nothing."""
 
+from collections.abc import Sequence
+from itertools import combinations
+
+from analysis.errors import ResultsError
+from study.detectable import POWER, Spread, detectable_improvement, smallest_p
 from study.ledger import Ledger
+from study.memory import peak_bytes
+from study.nodes import Node, slots
+from study.pace import Pace, spent_hours
 from study.plan import Planned
+from study.prices import list_price
 from study.spec import Study
 
 _EXACT_TEST_PAIRS = 6  # fewest pairs with which a two-sided sign-flip test of one cell can reach p < 0.05
+_SPREADS = (0.1, 0.2, 0.3)  # run-to-run standard deviations of log MMD for which the power is told
 
 
-def estimate(study: Study, planned: list[Planned], states: dict[str, str]) -> list[str]:
-    """Lines for `study plan`: trials and epochs left, time at the ledger's own speed, what the design can show."""
-    left = {each.key: each for each in planned if states[each.key] in ("pending", "running")}
-    epochs = len(left) * study.horizons[-1]
-    lines = [f"{len(states)} trials, {len(left)} still to run: {epochs} epochs up to horizon {study.horizons[-1]}"]
-    hours = _hours(study, planned, left)
-    if hours is not None:
-        kind = "GPU" if study.resources.gpu else "CPU"
-        share = study.resources.gpu or study.resources.cpu
-        lines.append(f"about {hours * share:.2g} {kind}-hours at the speed of this study's own finished trials")
-    elif left:
-        lines.append("time: unknown until a trial of each cell is done (`study trial` or `study run --limit 1`)")
-    pairs = min(arm.replicates.count for arm in study.arms.values())
-    if pairs < _EXACT_TEST_PAIRS:
-        lines.append(
-            f"{pairs} replicates: no distribution-free test of a single cell can reach p < 0.05 with fewer than "
-            f"{_EXACT_TEST_PAIRS} pairs"
-        )
-    for cell in study.cells:
-        for arm, prior in cell.priors.items():
-            due = getattr(prior, "due", None)
-            if due is not None and not any(map(due, range(1, study.horizons[-1] + 1))):
-                lines.append(f"arm {arm} is never updated within {study.horizons[-1]} epochs: see its update_every")
-    lines = list(dict.fromkeys(lines))  # an arm is named once, not in every cell
-    lines.append(f"results: {study.folder}")
+def estimate(
+    study: Study,
+    planned: Sequence[Planned],
+    states: dict[str, str],
+    pace: Pace | None,
+    nodes: Sequence[Node],
+    shape: tuple[int, int, int],
+) -> list[str]:
+    """Lines for `study plan`; `shape` is a patch's (channels, height, width)."""
+    left = work(study, planned, states)
+    return [
+        describe_work(study, states, left),
+        *describe_cost(study, planned, left, pace, nodes),
+        *describe_memory(study, shape),
+        *describe_power(study),
+        *warnings(study),
+        f"results: {study.folder}",
+    ]
+
+
+def work(study: Study, planned: Sequence[Planned], states: dict[str, str]) -> dict[str, int]:
+    """Key -> epochs still to train, of the trials that a run would take up; a checkpoint's epochs are done."""
+    longest, ledger = study.horizons[-1], Ledger(study.folder)
+    begun = ledger.begun()
+    left = {}
+    for key in dict.fromkeys(each.key for each in planned):
+        if states[key] not in ("pending", "running"):
+            continue
+        epochs = longest
+        if key in begun and ledger.trial(key).checkpoint.exists():
+            try:
+                record = ledger.trial(key).record()
+            except ResultsError:
+                record = None  # damaged: the next attempt writes it anew
+            epochs = max(0, longest - record.epoch) if record is not None else longest
+        left[key] = epochs
+    return left
+
+
+def describe_work(study: Study, states: dict[str, str], left: dict[str, int]) -> str:
+    """How many trials and epochs are left."""
+    failed = sum(state == "failed" for state in states.values())
+    return (
+        f"{len(states)} trials, {len(left)} still to run: {sum(left.values())} epochs up to horizon "
+        f"{study.horizons[-1]}" + (f"; {failed} failed, which `--retry failed` would run again" if failed else "")
+    )
+
+
+def describe_cost(
+    study: Study, planned: Sequence[Planned], left: dict[str, int], pace: Pace | None, nodes: Sequence[Node]
+) -> list[str]:
+    """Hours, wall time on the nodes, money, and what the budget allows."""
+    hours = None if pace is None else trial_hours(planned, left, pace)
+    if not left:
+        return []
+    if pace is None or hours is None:
+        return ["time: unknown until a trial is done (`study run --limit 1`) or with `study plan --probe`"]
+    gpu = study.resources.gpu
+    if gpu:
+        lines = [f"about {hours * gpu:.3g} GPU-hours ({hours:.3g} hours of trials at gpu: {gpu:g})"]
+    else:
+        lines = [f"about {hours * study.resources.cpu:.3g} CPU-hours ({hours:.3g} hours of trials)"]
+    lines[0] += f", by {pace.source}"
+    at_once = slots(study.resources, nodes)
+    longest = max(each for each in _hours_of(planned, left, pace).values())
+    if at_once:
+        where = "this machine" if len(nodes) == 1 else f"the cluster's {len(nodes)} nodes"
+        lines.append(f"wall time: about {max(longest, hours / at_once):.3g} hours, {at_once} at once on {where}")
+    elif gpu:
+        per_gpu = int(1 / gpu + 1e-9)
+        times = [f"{max(longest, hours / per_gpu / many):.3g} hours on {many}" for many in (1, 8)]
+        lines.append(f"wall time: no trial fits this machine; about {', '.join(times)} GPUs")
+    else:
+        lines.append(f"wall time: no trial of cpu: {study.resources.cpu:g} fits this machine; lower resources.cpu")
+    if gpu:
+        lines += _money(study, pace, hours * gpu, _spent(study, planned))
     return lines
 
 
-def _hours(study: Study, planned: list[Planned], left: dict[str, Planned]) -> float | None:
-    """Trial-hours left, by each cell's mean seconds per epoch; None where a cell has none yet."""
-    import pyarrow.compute as pc
+def _money(study: Study, pace: Pace, gpu_hours: float, spent: float) -> list[str]:
+    budget = study.budget
+    price = list_price(pace.gpu) if pace.gpu else None
+    rate, told = None, ""
+    if budget.usd_per_gpu_hour is not None:
+        rate, told = budget.usd_per_gpu_hour, "budget.usd_per_gpu_hour"
+    elif pace.usd_per_gpu_hour is not None:
+        rate, told = pace.usd_per_gpu_hour, "the rate in this study's ledger"
+    elif price is not None:
+        rate, told = price.usd_per_hour, f"list price of a {price.kind}, {price.vendor}, {price.date}"
+    lines = []
+    if rate is None:
+        kind = pace.gpu or "a GPU of unknown kind"
+        lines.append(f"money: no price is known for {kind}; set budget.usd_per_gpu_hour")
+    else:
+        lines.append(f"money: about ${gpu_hours * rate:,.2f} at ${rate:.2f} per GPU-hour ({told})")
+    if budget.gpu_hours is not None:
+        lines.append(_cap("GPU-hours", budget.gpu_hours, spent, gpu_hours))
+    if budget.usd is not None and rate is not None:
+        lines.append(_cap("US dollars", budget.usd, spent * rate, gpu_hours * rate))
+    return lines
 
-    from analysis.tables import read_table
 
-    ledger = Ledger(study.folder)
-    speeds: dict[str, list[float]] = {}
-    for each in {each.key: each for each in planned if each.key not in left}.values():
-        curve = ledger.trial(each.key).curve
-        if curve.exists():
-            table = read_table(curve)
-            if table.num_rows:
-                speeds.setdefault(str(each.cell), []).append(pc.max(table["seconds"]).as_py() / table.num_rows)
-    if not left or any(str(each.cell) not in speeds for each in left.values()):
-        return None
-    seconds = sum(sum(speeds[cell := str(each.cell)]) / len(speeds[cell]) for each in left.values())
-    return seconds * study.horizons[-1] / 3600
+def _spent(study: Study, planned: Sequence[Planned]) -> float:
+    """GPU-hours of all attempts so far."""
+    return spent_hours(study, [each.key for each in planned]) * study.resources.gpu
+
+
+def _cap(unit: str, cap: float, spent: float, needed: float) -> str:
+    enough = "enough" if spent + needed <= cap else f"about {spent + needed - cap:.3g} too little"
+    return f"budget: {cap:g} {unit}, {spent:.3g} spent, about {needed:.3g} to come: {enough}"
+
+
+def trial_hours(planned: Sequence[Planned], left: dict[str, int], pace: Pace) -> float | None:
+    """Hours of all trials one after another; None where the pace says nothing of a cell."""
+    hours = _hours_of(planned, left, pace)
+    return sum(hours.values()) if len(hours) == len(left) else None
+
+
+def _hours_of(planned: Sequence[Planned], left: dict[str, int], pace: Pace) -> dict[str, float]:
+    hours = {}
+    known: dict[tuple[str, str], float | None] = {}
+    for each in planned:
+        if each.key in left:
+            place = each.cell_name, each.arm
+            if place not in known:
+                known[place] = pace.of(*place)
+            seconds = known[place]
+            if seconds is not None:
+                hours[each.key] = seconds * left[each.key] / 3600
+    return hours
+
+
+def describe_memory(study: Study, shape: tuple[int, int, int]) -> list[str]:
+    """GPU memory of the largest trial, and the share that it needs."""
+    if not study.resources.gpu:
+        return []
+    peak = max(peak_bytes(cell.train, study.score, cell.latent_dim, cell.images, shape) for cell in study.cells) / 1e9
+    fits = [f"gpu: {_share(peak, size):g} of {size} GB" for size in (16, 24, 80)]
+    ours = f"gpu: {study.resources.gpu:g} is enough from {peak / study.resources.gpu:.0f} GB on"
+    return [f"GPU memory: about {peak:.1f} GB per trial at its peak, so at least {', '.join(fits)}; {ours}"]
+
+
+def _share(peak: float, size: int) -> float:
+    """The share of a GPU of `size` GB that holds `peak` GB, as one over a whole number of trials; 1 at most."""
+    return round(1 / max(1, int(size / peak)), 3)
+
+
+def describe_power(study: Study) -> list[str]:
+    """What the design can detect, per pair of baseline and arm with the fewest pairs."""
+    shared = {
+        name: len(set(study.arms[study.baseline].replicates) & set(arm.replicates))
+        for name, arm in study.arms.items()
+        if name != study.baseline
+    }
+    if not shared:
+        return ["one arm only: nothing is compared with the baseline"]
+    pairs, cells = min(shared.values()), len(study.cells)
+    few = [name for name, number in shared.items() if number == pairs]
+    if pairs == 0:
+        return [f"arm {few[0]} shares no replicate with the baseline: no pairs, and so no paired comparison"]
+    found = [detectable_improvement(cells, pairs, Spread(run_sd=sd)) for sd in _SPREADS]
+    lines = []
+    design = f"{cells} {'cell' if cells == 1 else 'cells'} x {pairs} {'pair' if pairs == 1 else 'pairs'}"
+    if cells * pairs > 1 and found[0] < float("inf"):
+        told = ", ".join(f"{each:+.0%} if s = {sd:g}" for each, sd in zip(found, _SPREADS, strict=True))
+        across = "" if cells == 1 else f", between cells tau = {Spread().cell_sd:g}"
+        lines.append(
+            f"smallest improvement found with {POWER:.0%} power at p < 0.05 by {design}: {told} (assumed standard "
+            f"deviation of log MMD between runs{across}, uncorrelated pairs; t test)"
+        )
+    runs = study.arms[study.baseline].replicates.count
+    if pairs == 1 < runs:
+        lines.append(
+            f"arm {few[0]} is one run against {runs}: by its rank p is 1/{runs + 1} = {1 / (runs + 1):.2g} at best"
+        )
+    elif pairs < _EXACT_TEST_PAIRS:
+        lines.append(
+            f"{design}: no distribution-free test of a single cell can reach p < 0.05 with fewer than "
+            f"{_EXACT_TEST_PAIRS} pairs; here p is {smallest_p(pairs):.2g} at least"
+        )
+    if cells > 1:
+        lines.append(f"over {cells} cells the smallest p of such a test is 2/2^{cells} = {smallest_p(cells):.2g}")
+    return lines
+
+
+def warnings(study: Study) -> list[str]:
+    """What is probably not meant."""
+    lines = []
+    for cell in study.cells:
+        for arm, prior in cell.priors.items():
+            every, last = getattr(prior, "update_every", 0), getattr(prior, "train_epochs", 0)
+            if every > min(last, study.horizons[-1]):
+                lines.append(f"arm {arm} is never updated within {study.horizons[-1]} epochs: see its update_every")
+        for one, other in combinations(cell.priors, 2):
+            if cell.priors[one] == cell.priors[other]:
+                lines.append(f"arms {one} and {other} are the same trials under two names")
+    return list(dict.fromkeys(lines))  # an arm is named once, not in every cell

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from qgan.prior_settings import PriorSettings
 from qgan.settings import TrainSettings
 from study.document import Document, nearest
 from study.validation import validate
+
+MOST_CELLS = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ def expand(
             raise document.error(("grid", key), "a value stands twice")
     horizons = sorted(lists.pop("epochs"))
     targets = {key: _targets(document, key, priors) for key in lists if key not in ("latent_dim", "images")}
+    number = math.prod(map(len, lists.values()))
+    if number > MOST_CELLS:
+        raise document.error(("grid",), f"has {number} cells; at most {MOST_CELLS} are planned at once")
     cells = []
     for combination in itertools.product(*lists.values()):
         values = dict(zip(lists, combination, strict=True))

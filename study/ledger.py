@@ -113,6 +113,11 @@ class Ledger:
     def trial(self, key: str) -> TrialFolder:
         return TrialFolder(self.folder / "trials" / key)
 
+    def begun(self) -> set[str]:
+        """Keys of the trials that have a folder."""
+        trials = self.folder / "trials"
+        return set(os.listdir(trials)) if trials.is_dir() else set()
+
     def state(self, key: str, longest: int) -> str:
         """done | running | failed | pending; a trial whose process is gone is pending, its checkpoint kept."""
         folder = self.trial(key)

@@ -33,6 +33,18 @@ def pool_size(study: Study) -> int:
     return len(training)
 
 
+def shape(study: Study) -> tuple[int, int, int]:
+    """(channels, height, width) of a patch."""
+    from qgan.ebsd import dataset
+
+    source = study.source
+    if isinstance(source, SyntheticSource):
+        return 5, source.patch, source.patch
+    with study.document.locating("data", key="source"):
+        footer = dataset.read_footer(Path(source.source))
+    return len(footer.channels), footer.height, footer.width
+
+
 def file(study: Study) -> Path:
     """The Parquet file of the study's patches; a synthetic set is kept beside the studies that share it."""
     source = study.source

@@ -43,9 +43,8 @@ def trials(study: Study) -> list[Planned]:
             f"(from other maps) {pool} are left; lower grid.images or data.evaluation, or add data",
         )
     data = DataSettings(identity, study.source.evaluation, study.source.microstructure)
-    last = max(arm.replicates.first + arm.replicates.count for arm in study.arms.values())
     planned = []
-    for replicate in range(last):
+    for replicate in sorted({each for arm in study.arms.values() for each in arm.replicates}):
         for cell in study.cells:
             for name, arm in study.arms.items():
                 if replicate in arm.replicates:
@@ -87,7 +86,9 @@ def _cell_values(study: Study, text: str) -> dict[str, Any]:
 
 def states(planned: Sequence[Planned], ledger: Ledger, longest: int) -> dict[str, str]:
     """Key -> done | running | failed | pending, in the plan's order, as the results folder tells."""
-    return {key: ledger.state(key, longest) for key in dict.fromkeys(each.key for each in planned)}
+    begun = ledger.begun()
+    keys = dict.fromkeys(each.key for each in planned)
+    return {key: ledger.state(key, longest) if key in begun else "pending" for key in keys}
 
 
 def counts(planned: Iterable[Planned], states: dict[str, str]) -> dict[tuple[str, str], Counter[str]]:

@@ -1,11 +1,18 @@
-"""The sections of a study file that are the platform's own; a trial's are in `qgan.settings`."""
+"""The sections of a study file that are the platform's own; a trial's are in `qgan.settings`.
 
+The comment behind a field is its help in `study schema` and in the file that `study init` writes.
+"""
+
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from qgan.errors import InputError
-from qgan.settings import STRICT, ScoreSettings
+from qgan.prior_settings import Backend
+from qgan.settings import STRICT, ScoreSettings, require
+
+MOST_REPLICATES = 10_000
 
 
 @dataclass(frozen=True)
@@ -14,10 +21,10 @@ class SyntheticSource:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
-    source: str
+    source: str  # synthetic
     microstructure: str  # ferrite | bainite
-    count: int
-    evaluation: int
+    count: int  # patches to make
+    evaluation: int  # patches held out, from other maps: half score, half give the floor
     seed: int = 0
     patch: int = 60  # pixels
 
@@ -36,9 +43,13 @@ class FileSource:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
-    source: str
-    evaluation: int
-    microstructure: str | None = None
+    source: str  # Parquet file of `study data`
+    evaluation: int  # patches held out, from other maps: half score, half give the floor
+    microstructure: str | None = None  # keep only patches with this label
+
+    def __post_init__(self) -> None:
+        require("\0" not in self.source, "source", "the name of a file", self.source)
+        require(self.evaluation >= 4, "evaluation", "4 or more patches", self.evaluation)
 
 
 @dataclass(frozen=True)
@@ -47,17 +58,22 @@ class Replicates:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
-    count: int
-    first: int = 0
+    count: int  # paired seeds
+    first: int = 0  # number of the first one
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise InputError(f"is {self.count}; at least one replicate is needed", "count")
-        if self.first < 0:
-            raise InputError(f"is {self.first}; replicates count from 0", "first")
+        if self.count > MOST_REPLICATES:
+            raise InputError(f"is {self.count}; at most {MOST_REPLICATES} replicates are planned at once", "count")
+        if not 0 <= self.first <= 10**9:
+            raise InputError(f"is {self.first}; replicates count from 0, to 1000000000 at most", "first")
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self.first, self.first + self.count))
+
+    def __contains__(self, replicate: int) -> bool:
+        return self.first <= replicate < self.first + self.count
 
 
 @dataclass(frozen=True)
@@ -66,8 +82,8 @@ class Resources:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
-    cpu: float = 1.0
-    gpu: float = 0.0  # a share of a GPU, or whole GPUs
+    cpu: float = 1.0  # CPU cores
+    gpu: float = 0.0  # share of a GPU: 0.25 lets four trials share one
 
     def __post_init__(self) -> None:
         if not 0 < self.cpu <= 1024:
@@ -82,12 +98,12 @@ class Score:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
-    images: int = ScoreSettings.images
-    every: int = ScoreSettings.every
-    beta: float = ScoreSettings.beta
-    full_every: int = ScoreSettings.full_every
-    draws: int = ScoreSettings.draws
-    window: int = 100
+    images: int = ScoreSettings.images  # images per batch of the MMD, real and generated
+    every: int = ScoreSettings.every  # epochs between scores
+    beta: float = ScoreSettings.beta  # exponent of the MMD's kernel; 2 sees only the difference of the means
+    full_every: int = ScoreSettings.full_every  # epochs between full scores; horizons have them always, 0: these alone
+    draws: int = ScoreSettings.draws  # generated images among which different ones are counted
+    window: int = 100  # epochs up to a horizon over which the final score is averaged
 
     @property
     def of_trial(self) -> dict[str, Any]:
@@ -97,3 +113,110 @@ class Score:
     def __post_init__(self) -> None:
         if self.window < 1:
             raise InputError(f"is {self.window}; the final window holds at least 1 epoch", "window")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What `study run` may spend over all attempts of all trials: at a cap no new trial starts."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    gpu_hours: float | None = None  # hours of whole GPUs; a trial with gpu: 0.25 uses a quarter of its own hours
+    usd: float | None = None  # US dollars
+    usd_per_gpu_hour: float | None = None  # what a whole GPU costs here; without it a dated table of list prices
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            require(value is None or value > 0, each.name, "above 0", value)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where one gain is searched."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    low: float
+    high: float
+    log: bool = False  # evenly in the logarithm
+
+    def __post_init__(self) -> None:
+        require(True, "low", "a number", self.low)  # and finite
+        require(self.high > self.low, "high", f"above low = {self.low:g}", self.high)
+        require(self.low > 0 or not self.log, "low", "above 0 where log is true", self.low)
+
+
+@dataclass(frozen=True)
+class GainRanges:
+    """The gains that are searched; one that is left out keeps the calibration's value."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    a: Range | None = None  # first step size
+    c: Range | None = None  # first perturbation, radians
+    A: Range | None = None  # stability constant, iterations
+    alpha: Range | None = None  # decay of the step size
+    gamma: Range | None = None  # decay of the perturbation
+
+    def __post_init__(self) -> None:
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        if not any(given.values()):
+            raise InputError(f"names no gain; search one or more of {', '.join(given)}")
+        for name, found in given.items():
+            if found is None:
+                continue
+            least = 0 if name == "A" else 1e-12
+            most = 1.0 if name in ("alpha", "gamma") else 1e9
+            if not least <= found.low < found.high <= most:
+                rule = "0 or more" if name == "A" else "above 0" + (" and at most 1" if most == 1 else "")
+                raise InputError(f"is {found.low:g} to {found.high:g}; {name} must be {rule}", name)
+
+
+@dataclass(frozen=True)
+class GainsSearch:
+    """The section `gains:`, what `study gains` does: one candidate is one SPSA cycle per seed, networks frozen."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    arm: str  # an arm with optimizer: spsa; its backend is where the search runs
+    search: GainRanges
+    start_epoch: int  # the networks are trained so far with the arm's first theta, saved, and then frozen
+    candidates: int = 30
+    seeds: int = 4  # cycles per candidate
+    fresh_seeds: int = 8  # cycles that compare the winner with the calibration
+    prune_after: int = 2  # seeds after which a hopeless candidate is given up; 0: never
+    objective: Literal["loss", "log_mmd"] = "loss"  # mean final loss, or log MMD after `continuation` more epochs
+    continuation: int = 0  # epochs of training after the cycle; of objective log_mmd
+    count_circuits: bool = False  # a second objective: as few circuits as possible
+    seed: int = 0  # of the suggestions
+
+    def __post_init__(self) -> None:
+        require(1 <= self.start_epoch <= 10**9, "start_epoch", "1 or more epochs", self.start_epoch)
+        for name, least in (("candidates", 1), ("seeds", 1), ("fresh_seeds", 2), ("prune_after", 0), ("seed", 0)):
+            require(getattr(self, name) >= least, name, f"{least} or more", getattr(self, name))
+        fits = (self.continuation > 0) == (self.objective == "log_mmd") and self.continuation >= 0
+        rule = "1 or more epochs with objective: log_mmd, and left out with objective: loss"
+        require(fits, "continuation", rule, self.continuation)
+
+
+@dataclass(frozen=True)
+class QpuRun:
+    """The section `qpu:`, what `study qpu` does: one trial whose circuits run on the machine."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    arm: str  # an arm with a trained circuit
+    replicate: int = 0  # paired with the same replicate of the other arms
+    backend: str = "rehearsal"  # the ladder: exact | aer:aria-2 | rehearsal | qpu.NAME
+    calibration: str = "exact:aria-2"  # backend on which gains are calibrated where the arm has none: costs nothing
+    debiasing: bool = False  # IonQ's error mitigation, which raises the price
+    usd: float | None = None  # cap of what jobs may cost, US dollars
+
+    def __post_init__(self) -> None:
+        require(self.replicate >= 0, "replicate", "0 or more", self.replicate)
+        require(self.usd is None or self.usd > 0, "usd", "above 0", self.usd)
+        simulated = get_args(Backend)
+        known = self.backend in (*simulated, "rehearsal") or bool(re.fullmatch(r"qpu\.[a-z0-9.-]+", self.backend))
+        require(known, "backend", "rehearsal, qpu.NAME, or one of " + ", ".join(simulated), self.backend)
+        require(self.calibration in simulated, "calibration", "one of " + ", ".join(simulated), self.calibration)

@@ -8,17 +8,18 @@ from typing import Any, TypeVar
 
 from qgan.downstream.settings import DownstreamSettings
 from qgan.errors import InputError
-from qgan.prior_settings import PRIOR_SETTINGS, PriorSettings
+from qgan.prior_settings import PRIOR_SETTINGS, PriorSettings, TrainedCircuitSettings, TrainedSettings
 from qgan.settings import ScoreSettings, TrainSettings
 from study.document import Document, Where, nearest
 from study.grid import Cell, expand
-from study.sections import FileSource, Replicates, Resources, Score, SyntheticSource
+from study.saved_gains import read_gains
+from study.sections import Budget, FileSource, GainsSearch, QpuRun, Replicates, Resources, Score, SyntheticSource
 from study.validation import validate
 
 T = TypeVar("T")
-_SECTIONS = (
-    "study", "data", "arms", "baseline", "grid", "replicates", "train", "score", "downstream", "resources", "results",
-)  # fmt: skip
+NEEDED = ("study", "data", "arms", "baseline", "grid", "replicates")
+SECTIONS = (*NEEDED, "train", "score", "downstream", "resources", "budget", "gains", "qpu", "results")
+MOST_TRIALS = 1_000_000
 _SYNTHETIC = "synthetic"
 
 
@@ -46,6 +47,9 @@ class Study:
     window: int
     downstream: DownstreamSettings
     resources: Resources
+    budget: Budget
+    gains: GainsSearch | None  # for `study gains`
+    qpu: QpuRun | None  # for `study qpu`
     results: Path
 
     @property
@@ -67,9 +71,9 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
         document.assign(dotted, value)
     values = document.values
     for key in values:
-        if key not in _SECTIONS:
-            raise document.error((key,), f"unknown key{nearest(key, _SECTIONS)}; allowed: {', '.join(_SECTIONS)}")
-    for key in ("study", "data", "arms", "baseline", "grid", "replicates"):
+        if key not in SECTIONS:
+            raise document.error((key,), f"unknown key{nearest(key, SECTIONS)}; allowed: {', '.join(SECTIONS)}")
+    for key in NEEDED:
         if key not in values:
             raise document.error((), f"the key `{key}` is missing; `study init FILE` writes a whole example")
     name = values["study"]
@@ -92,6 +96,9 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
                 ("grid", "epochs"),
                 f"horizon {horizon} is never scored: score.every = {score.every} does not divide it",
             )
+    number = len(cells) * sum(arm.replicates.count for arm in arms.values())
+    if number > MOST_TRIALS:
+        raise document.error(("grid",), f"makes {number} trials; at most {MOST_TRIALS} are planned at once")
     source = _source(document)
     if 2 * scored.images > source.evaluation:
         raise document.error(
@@ -116,6 +123,9 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
         window=score.window,
         downstream=_section(document, ("downstream",), DownstreamSettings),
         resources=_section(document, ("resources",), Resources),
+        budget=_section(document, ("budget",), Budget),
+        gains=_gains_search(document, arms, cells),
+        qpu=_qpu_run(document, arms, cells),
         results=Path(results),
     )
 
@@ -148,6 +158,9 @@ def _arms(document: Document) -> dict[str, Arm]:
                 f"{prior!r} is no prior{nearest(str(prior), PRIOR_SETTINGS)}; allowed: {', '.join(PRIOR_SETTINGS)}",
             )
         own = {key: value for key, value in settings.items() if key != "replicates"}
+        if isinstance(own.get("gains"), str):
+            with document.locating(*where, key="gains"):
+                own["gains"] = read_gains(Path(own["gains"]))
         replicates = shared
         if "replicates" in settings:
             replicates = _replicates(document, (*where, "replicates"), settings["replicates"])
@@ -155,11 +168,47 @@ def _arms(document: Document) -> dict[str, Arm]:
     return arms
 
 
+def _gains_search(document: Document, arms: dict[str, Arm], cells: list[Cell]) -> GainsSearch | None:
+    if "gains" not in document.values:
+        return None
+    search = _section(document, ("gains",), GainsSearch)
+    prior = _arm_of(document, "gains", search.arm, arms).prior
+    if not (isinstance(prior, TrainedSettings) and prior.optimizer == "spsa"):
+        raise document.error(("gains", "arm"), f"arm {search.arm} has no SPSA gains; give it optimizer: spsa")
+    _one_cell(document, "gains", cells)
+    return search
+
+
+def _qpu_run(document: Document, arms: dict[str, Arm], cells: list[Cell]) -> QpuRun | None:
+    if "qpu" not in document.values:
+        return None
+    run = _section(document, ("qpu",), QpuRun)
+    arm = _arm_of(document, "qpu", run.arm, arms)
+    if not isinstance(arm.prior, TrainedCircuitSettings):
+        raise document.error(("qpu", "arm"), f"arm {run.arm} trains no circuit; name one with prior: qcbm")
+    if run.replicate not in arm.replicates:
+        known = f"{arm.replicates.first} to {arm.replicates.first + arm.replicates.count - 1}"
+        raise document.error(("qpu", "replicate"), f"is {run.replicate}; arm {run.arm} has the replicates {known}")
+    _one_cell(document, "qpu", cells)
+    return run
+
+
+def _arm_of(document: Document, section: str, name: str, arms: dict[str, Arm]) -> Arm:
+    if name not in arms:
+        known = f"{nearest(name, arms)}; the arms are: {', '.join(arms)}"
+        raise document.error((section, "arm"), f"{name!r} is no arm{known}")
+    return arms[name]
+
+
+def _one_cell(document: Document, section: str, cells: list[Cell]) -> None:
+    if len(cells) > 1:
+        raise document.error(("grid",), f"has {len(cells)} cells, but `{section}:` needs one; leave one value per key")
+
+
 def _replicates(document: Document, where: Where, value: Any) -> Replicates:
     if isinstance(value, int) and not isinstance(value, bool):
-        value = {"count": value}
-        if value["count"] < 1:
-            raise document.error(where, f"is {value['count']}; at least one replicate is needed")
+        with document.locating(*where):
+            return Replicates(value)
     if not isinstance(value, dict):
         raise document.error(where, f"is {value!r}; write a number of paired seeds, or {{first: 6, count: 6}}")
     return validate(document, where, Replicates, value)

@@ -8,6 +8,9 @@ from string import Template
 
 from qgan.errors import InputError
 from qgan.files import whole_file
+from qgan.settings import TrainSettings
+from study.fields import fields_of, written
+from study.sections import Score
 
 _SYNTHETIC = {
     "data": "{source: synthetic, microstructure: bainite, count: 2000, patch: 60, evaluation: 600, seed: 0}",
@@ -24,10 +27,24 @@ def write(path: Path, patches: Path | None) -> None:
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}")
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._") or "study"
-    values = {"study": name, **(_SYNTHETIC if patches is None else _fitting(patches))}
+    values = {
+        "study": name,
+        "train": _further(TrainSettings, {"batch_size", "learning_rate", "width"}),
+        "score": _further(Score, {"images", "window"}),
+        **(_SYNTHETIC if patches is None else _fitting(patches)),
+    }
     template = Template(files("search_spaces").joinpath("template.txt").read_text())
     with whole_file(path) as temporary:
         temporary.write_text(template.substitute(values))
+
+
+def _further(settings: type, written_above: set[str]) -> str:
+    """The other settings of a section as comments: default and meaning."""
+    lines = []
+    for each in fields_of(settings):
+        if each.name not in written_above:
+            lines.append(f"#   {f'{each.name}: {written(each.default)}':34}# {each.comment}".rstrip("# "))
+    return "\n".join(lines)
 
 
 def _fitting(patches: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ import pytest
 
 from analysis.tables import read_plan
 from qgan.ebsd.dataset import Patches, assemble, write_patches
+from qgan.prior_settings import PRIOR_SETTINGS
 from study.ledger import Ledger, TrialFolder
 from study.plan import choose
 from study.spec import load
@@ -98,7 +99,7 @@ def test_a_profile_of_one_trial(study_file: Path) -> None:
 def test_help_names_every_command() -> None:
     done = study("--help")
     assert done.returncode == 0
-    for command in ("data", "init", "plan", "report", "run", "status", "trial"):
+    for command in ("data", "init", "plan", "priors", "report", "run", "schema", "status", "trial"):
         assert f"  {command} " in done.stdout
         assert study(command, "--help").returncode == 0
 
@@ -109,6 +110,27 @@ def test_plan_changes_nothing(study_file: Path) -> None:
     assert "8 trials, 8 still to run: 48 epochs" in done.stdout
     assert "fewer than 6 pairs" in done.stdout
     assert [each.name for each in study_file.parent.iterdir()] == ["tiny.yaml"]
+
+
+def test_a_probe_tells_the_time_and_changes_nothing(study_file: Path) -> None:
+    done = study("plan", study_file, "--probe", folder=study_file.parent)
+    assert done.returncode == 0, done.stderr
+    assert "a probe of 20 steps on this machine's CPU" in done.stdout
+    assert "CPU-hours" in done.stdout
+    assert "wall time" in done.stdout
+    assert [each.name for each in study_file.parent.iterdir()] == ["tiny.yaml"]
+
+
+def test_priors_and_their_settings() -> None:
+    done = study("priors")
+    assert all(name in done.stdout for name in PRIOR_SETTINGS)
+    one = study("priors", "qcbm")
+    assert "epochs between update events" in one.stdout
+    assert "`qcbm`" in refused(study("priors", "qcmb"))
+
+
+def test_the_schema_is_json() -> None:
+    assert json.loads(study("schema").stdout)["required"][0] == "study"
 
 
 def test_sweep_status_report_and_one_trial_again(study_file: Path) -> None:

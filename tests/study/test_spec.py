@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from qgan.errors import InputError
-from qgan.prior_settings import BernoulliSettings, QcbmSettings
+from qgan.prior_settings import BernoulliSettings, Gains, QcbmSettings
 from study.spec import load
 
 GOOD = """\
@@ -68,6 +68,16 @@ def test_an_arm_may_have_its_own_replicates(write) -> None:
     assert list(study.arms["bernoulli"].replicates) == [0, 1, 2]
 
 
+def test_gains_come_from_a_file_and_change_the_trial(write, tmp_path: Path) -> None:
+    (tmp_path / "gains.json").write_text('{"gains": {"a": 0.2, "c": 0.1, "A": 5}, "latent_dim": 4}')
+    text = GOOD.replace("layers: 1", f"optimizer: spsa, gains: {tmp_path / 'gains.json'}")
+    prior = load(write(text)).cells[0].priors["qcbm"]
+    assert prior == QcbmSettings(optimizer="spsa", gains=Gains(0.2, 0.1, 5.0))
+    (tmp_path / "gains.json").write_text('{"gains": {"a": -1, "c": 0.1}}')
+    with pytest.raises(InputError, match=r"tiny.yaml:5: arms.qcbm.gains.a: must be above 0"):
+        load(write(text))
+
+
 def test_values_from_the_command_line(write) -> None:
     study = load(write(GOOD), ["train.batch_size=4", "grid.epochs=[5]", "arms.qcbm.layers=2"])
     assert study.cells[0].train.batch_size == 4
@@ -104,6 +114,26 @@ def test_values_from_the_command_line(write) -> None:
         ("images: 20", "images: 21", 10, ["score.images", "at most 20"]),
         ("window: 5", "every: 3", 7, ["grid.epochs", "score.every"]),
         ("cpu: 1", "gpu: 2", 11, ["resources.gpu", "from 0 to 1"]),
+        ("cpu: 1}", "cpu: 1}\nbudget: {usd: 0}", 12, ["budget.usd", "above 0"]),
+        ("cpu: 1}", "cpu: 1}\nbudget: {gpu_hour: 1}", 12, ["budget.gpu_hour", "`gpu_hours`"]),
+        ("cpu: 1}", "cpu: 1}\ngains: {arm: qcmb, start_epoch: 1, search: {a: {low: 1, high: 2}}}", 12, ["`qcbm`"]),
+        ("cpu: 1}", "cpu: 1}\ngains: {arm: qcbm, start_epoch: 1, search: {a: {low: 1, high: 2}}}", 12, ["spsa"]),
+        ("cpu: 1}", "cpu: 1}\ngains: {arm: qcbm, start_epoch: 1, search: {a: {low: 2, high: 1}}}", 12, ["above low"]),
+        ("cpu: 1}", "cpu: 1}\ngains: {arm: qcbm, start_epoch: 1, search: {b: {low: 1, high: 2}}}", 12, ["unknown key"]),
+        (
+            "cpu: 1}",
+            "cpu: 1}\ngains: {arm: qcbm, start_epoch: 1, search: {alpha: {low: 0.5, high: 2}}}",
+            12,
+            ["at most 1"],
+        ),
+        ("cpu: 1}", "cpu: 1}\ngains: {arm: qcbm, start_epoch: 1, search: {}}", 12, ["gains.search", "names no gain"]),
+        ("cpu: 1}", "cpu: 1}\nqpu: {arm: bernoulli}", 12, ["qpu.arm", "no circuit"]),
+        ("cpu: 1}", "cpu: 1}\nqpu: {arm: qcbm, backend: aria}", 12, ["qpu.backend", "rehearsal"]),
+        ("cpu: 1}", "cpu: 1}\nqpu: {arm: qcbm, replicate: 3}", 12, ["qpu.replicate", "0 to 2"]),
+        ("cpu: 1}", "cpu: 1}\nqpu: {arm: qcbm}", 7, ["4 cells", "qpu"]),
+        ("layers: 1", "optimizer: spsa, gains: nowhere.json", 5, ["arms.qcbm.gains", "nowhere.json", "study gains"]),
+        ("replicates: 3", "replicates: 9999999", 8, ["replicates", "at most"]),
+        ("[16, 32], ep", "[16, 32], layers: [1, 2, 3], replicates: [1], ep", 7, ["grid.replicates"]),
         ("evaluation: 40", "evaluation: 100", 2, ["data.evaluation", "fewer than count"]),
         ("ferrite", "pearlite", 2, ["data.microstructure", "ferrite or bainite"]),
         ("source: synthetic, ", "", 2, ["data", "source"]),
@@ -112,6 +142,7 @@ def test_values_from_the_command_line(write) -> None:
         ("prior: qcbm", "prior: [qcbm]", 5, ["arms.qcbm.prior"]),
         ("baseline: bernoulli", "baseline: [bernoulli]", 6, ["baseline"]),
         ("batch_size: 8", "batch_size: !!binary aGVs", 9, ["train.batch_size", "tag"]),
+        ("cpu: 1}", 'cpu: 1}\nresults: "\\ud800"', 12, ["results", "half of a character"]),
         ("learning_rate: 0.1", "learning_rate: .inf", 5, ["arms.qcbm.learning_rate"]),
     ],
 )
@@ -156,6 +187,12 @@ def test_files_that_are_no_study_files(tmp_path: Path) -> None:
     ]:
         with pytest.raises(InputError, match=message):
             load(path)
+
+
+def test_anchors_of_anchors_do_not_fill_the_memory(write) -> None:
+    levels = [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, 12)]
+    with pytest.raises(InputError, match="more than 100000 values"):
+        load(write("\n".join(["a0: &a0 [x]", *levels, GOOD])))
 
 
 @pytest.mark.parametrize(
