@@ -20,6 +20,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from analysis.errors import ResultsError
+from analysis.ink import inked
 
 Pixels = NDArray[np.uint8]
 Channel = Mapping[str, Any]  # name, unit, full_scale, limit, sentinel: as in the Parquet footer
@@ -51,6 +52,7 @@ def draw_channel(ax: Axes, pixels: Pixels, channel: Channel, step_um: float | No
     return image
 
 
+@inked()
 def contact_sheet(
     rows: Sequence[tuple[str, Pixels]], channels: Sequence[Channel], step_um: float | None = None
 ) -> Figure:
@@ -86,6 +88,7 @@ def contact_sheet(
     return figure
 
 
+@inked()
 def map_sheet(title: str, pixels: Pixels, channels: Sequence[Channel], step_um: float | None = None) -> Figure:
     """The channels (len(channels), H, W) of a whole map, two beside each other, each over its scale."""
     tile = 3.4

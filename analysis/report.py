@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from analysis import answer, figures
+from analysis import answer, figures, quality
 from analysis.effects import FAILURES, Comparison, compare, signed_percent, win_rate
 from analysis.errors import ResultsError
 from analysis.inference import Interval
@@ -74,6 +74,7 @@ def render(results: Results) -> str:
         **_what_was_run(results),
         **_figures(results, comparison),
         wins=_wins(comparison),
+        **_quality(results),
         grids=[_image_grid(results, cell) for cell in results.cells],
         failures=_failures(results, comparison),
         **_provenance(results),
@@ -129,7 +130,7 @@ def _figures(results: Results, comparison: Comparison) -> dict[str, Any]:
     if comparison.horizon is not None:
         pairs, cells = comparison.pairs, comparison.cells
         improvement = figures.svg(
-            figures.improvement_figure(
+            figures.forest_figure(
                 pairs[(pairs["horizon"] == comparison.horizon) & (pairs["state"] == "scored")],
                 cells[(cells["horizon"] == comparison.horizon) & np.isfinite(cells["d"])],
                 comparison.pooled,
@@ -148,6 +149,29 @@ def _wins(comparison: Comparison) -> list[dict[str, Any]]:
         strict = win_rate(here["d"].fillna(-1.0)) if here["d"].isna().any() else None
         rows.append({"arm": arm, "pairs": rate, "strict": strict, "cells": comparison.cell_wins[arm]})
     return rows
+
+
+def _quality(results: Results) -> dict[str, Any]:
+    """Every full score of every arm and swapped prior beside its floor, at the last epoch that all arms have."""
+    summary = quality.summarise(quality.latest(quality.full_scores(results)))
+    if summary.empty:
+        return {"profile": None, "quality": []}
+    tables = []
+    for (cell, epoch), here in summary.groupby(["cell", "epoch"], sort=False):
+        own, swaps = here[here["prior"] == quality.OWN], here[here["prior"] != quality.OWN]
+        arms = [arm for arm in results.plan.arms if (own["arm"] == arm).any()]
+        values = own.set_index(["score", "arm"])["value"].to_dict()
+        floors = own.groupby("score")["floor"].mean().to_dict()
+        rows = [
+            {"about": about, "floor": floors[name], "values": [values.get((name, arm), np.nan) for arm in arms]}
+            for name, about in quality.QUALITY.items()
+            if name in floors
+        ]
+        swapped = swaps[swaps["score"] == "mmd_u"].set_index(["arm", "prior"])["value"].to_dict()
+        own_mmd = {arm: values.get(("mmd_u", arm), np.nan) for arm in arms}
+        tables.append({"cell": cell, "epoch": epoch, "arms": arms, "rows": rows, "swaps": swapped, "own_mmd": own_mmd})
+    profile = figures.profile_figure(summary, colours=figures.arm_colours(results.plan.arms))
+    return {"profile": figures.svg(profile), "quality": tables}
 
 
 def _image_grid(results: Results, cell: str) -> dict[str, str]:

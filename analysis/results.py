@@ -1,6 +1,6 @@
-"""The results of one study, read once: the plan, every trial's record and every trial's curve."""
+"""The results of one study, read once: the plan, every trial's record, curve and full scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.errors import ResultsError
-from analysis.tables import Plan, TrialRecord, read_curve, read_images, read_plan, read_trial
+from analysis.tables import Plan, TrialRecord, read_curve, read_images, read_plan, read_scores, read_trial
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Images:
     def last_epoch(self) -> int:
         """The last marked epoch with generated images, 0 where there is none."""
         return pc.max(self._of("generated")["epoch"]).as_py() or 0
+
+    @property
+    def epochs(self) -> list[int]:
+        """The marked epochs with generated images, ascending."""
+        return sorted(set(self._of("generated")["epoch"].to_pylist()))
 
     @property
     def real(self) -> NDArray[np.uint8]:
@@ -56,6 +61,7 @@ class Results:
     plan: Plan
     records: dict[str, TrialRecord]  # by key, of every trial that has begun
     curves: dict[str, pa.Table]  # by key, CURVE, of every trial that has written one
+    scores: dict[str, pa.Table]  # by key, SCORES, of every trial that was scored in full
     damaged: dict[str, str]  # by key: what is wrong with the trial's files, and the way out
 
     def status(self, key: str) -> str:
@@ -77,15 +83,36 @@ class Results:
         """The names of the study's cells, in the plan's order."""
         return list(dict.fromkeys(trial.cell_name for trial in self.plan.trials))
 
+    def only(self, cell: str) -> "Results":
+        """The same results, of the cells that have all grid values of `cell`: latent_dim=8,images=256."""
+        wanted = {part.strip() for part in cell.split(",") if part.strip()}
+        trials = [
+            trial
+            for trial in self.plan.trials
+            if wanted <= {f"{name}={value}" for name, value in trial.cell.items()} | {trial.cell_name}
+        ]
+        if not trials:
+            raise ResultsError(f"no cell fits {cell}; {self.folder} has: {'; '.join(self.cells)}")
+        return replace(self, plan=replace(self.plan, trials=trials))
+
     def scored_epochs(self) -> pd.DataFrame:
         """One row per planned trial and scored epoch: arm, cell, replicate, epoch, mmd_v, floor_v."""
-        frames = [pd.DataFrame(columns=["arm", "cell", "replicate", "epoch", "mmd_v", "floor_v"])]
+        found = []
         for trial in self.plan.trials:
             if trial.key in self.curves:
                 curve = self.curves[trial.key].select(["epoch", "mmd_v", "floor_v"])
-                scored = curve.filter(pc.is_valid(curve["mmd_v"])).to_pandas()
-                frames.append(scored.assign(arm=trial.arm, cell=trial.cell_name, replicate=trial.replicate))
-        return pd.concat(frames[1:] or frames, ignore_index=True)
+                found.append((trial, curve.filter(pc.is_valid(curve["mmd_v"]))))
+        if not found:
+            return pd.DataFrame(columns=["arm", "cell", "replicate", "epoch", "mmd_v", "floor_v"])
+        lengths = [len(scored) for _, scored in found]
+        names = {"arm": [trial.arm for trial, _ in found], "cell": [trial.cell_name for trial, _ in found]}
+        # categories: millions of rows hold a few names
+        columns: dict[str, Any] = {
+            name: pd.Categorical(each, list(dict.fromkeys(each))).repeat(lengths) for name, each in names.items()
+        }
+        columns["replicate"] = np.repeat([trial.replicate for trial, _ in found], lengths)
+        table = pa.concat_tables([scored for _, scored in found])
+        return pd.DataFrame(columns | {name: table[name].to_numpy() for name in table.column_names})
 
     def images(self, key: str) -> Images | None:
         """The images of a trial; None where it has written none, or none that can be read."""
@@ -104,6 +131,7 @@ def load(folder: Path) -> Results:
     plan = read_plan(folder)
     records: dict[str, TrialRecord] = {}
     curves: dict[str, pa.Table] = {}
+    scores: dict[str, pa.Table] = {}
     damaged: dict[str, str] = {}
     for key in dict.fromkeys(trial.key for trial in plan.trials):
         home = folder / "trials" / key
@@ -114,7 +142,10 @@ def load(folder: Path) -> Results:
             curve = home / "curve.parquet"
             if curve.exists() or record.status == "done":
                 curves[key] = read_curve(curve)
+            if (home / "scores.parquet").exists():
+                scores[key] = read_scores(home / "scores.parquet")
             records[key] = record
         except ResultsError as error:
+            curves.pop(key, None)
             damaged[key] = str(error)
-    return Results(folder, plan, records, curves, damaged)
+    return Results(folder, plan, records, curves, scores, damaged)

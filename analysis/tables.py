@@ -192,7 +192,7 @@ def read_trial(folder: Path) -> TrialRecord | None:
 
 
 def read_table(path: Path) -> pa.Table:
-    """curve.parquet or images.parquet; a damaged file is named."""
+    """One table of a trial; a damaged file is named."""
     try:
         return pq.read_table(path)
     except FileNotFoundError:
@@ -203,9 +203,18 @@ def read_table(path: Path) -> pa.Table:
 
 def read_curve(path: Path) -> pa.Table:
     """curve.parquet, with the columns and types of CURVE; a file that lacks one is named."""
+    return _read_as(CURVE, path)
+
+
+def read_scores(path: Path) -> pa.Table:
+    """scores.parquet, with the columns and types of SCORES; a file that lacks one is named."""
+    return _read_as(SCORES, path)
+
+
+def _read_as(schema: pa.Schema, path: Path) -> pa.Table:
     table = read_table(path)
     try:
-        return table.select(CURVE.names).cast(CURVE)
+        return table.select(schema.names).cast(schema)
     except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again") from None
 

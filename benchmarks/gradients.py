@@ -26,12 +26,11 @@ from math import pi
 from pathlib import Path
 from statistics import mean
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
-import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
+from analysis.figures import gradients_figure, save
 from qgan.circuits.ansatz import Ansatz
 from qgan.circuits.codes import all_bits, to_integers
 from qgan.circuits.exact import StateVector
@@ -42,7 +41,6 @@ SHOTS = [64, 256, 1024]
 EPSILONS = {"0.01": 0.01, "0.1": 0.1, "0.3": 0.3, "0.5": 0.5, "pi/2": pi / 2}  # radians
 DIRECTIONS = [1, 8, 32]
 C = 0.1  # radians
-BLUE, RED, GREEN, ORANGE, BLACK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#000000"  # Okabe and Ito
 
 
 @dataclass(frozen=True)
@@ -128,39 +126,19 @@ def estimators(problem: Problem, shots: int | None) -> dict[str, Estimator]:
     }
 
 
-def draw(rows: dict[int | None, dict[str, Row]], g: Tensor, file: Path) -> None:
-    """Bias and noise of Eq. 8 against epsilon, and the cosine against the codes spent."""
-    mpl.rcParams.update({"svg.hashsalt": "gradients", "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained")
-    typical = g.square().mean().sqrt().item()  # root mean square slope
-    steps, names = list(EPSILONS.values()), [f"finite difference {name}" for name in EPSILONS]
-    for shots, line in zip(SHOTS, [":", "--", "-"], strict=True):
-        noise = [rows[shots][name].noise / typical for name in names]
-        left.plot(steps, noise, "o" + line, color=BLUE, label=f"noise of Eq. 8, {shots} shots")
-        left.plot([pi / 2], [rows[shots]["parameter shift"].noise / typical], "D", color=RED)
-    left.plot([], [], "D", color=RED, label="noise of the shift rule, same shots")
-    left.plot(steps, [-rows[None][name].bias / 100 for name in names], "s", color=GREEN, label="bias of Eq. 8")
-    epsilons = np.geomspace(steps[0], pi, 200)
-    left.plot(epsilons, 1 - np.sin(epsilons) / epsilons, color=GREEN, label=r"$1 - \sin\epsilon\,/\,\epsilon$")
-    left.set(xscale="log", yscale="log", ylim=(1e-5, 1e4), xlabel=r"step $\epsilon$ (radians)")
-    left.set_ylabel("error / root mean square slope (no unit)")
-    left.legend(frameon=False, fontsize=8, loc="upper right")
-
-    for name, label, style, colour in [
-        ("exact", "exact, sampled", "s", BLACK),
-        ("parameter shift", "parameter shift", "D-", RED),
-        ("finite difference 0.3", r"Eq. 8, $\epsilon$ = 0.3", "o-", BLUE),
-        ("finite difference 0.1", r"Eq. 8, $\epsilon$ = 0.1", "o--", BLUE),
-        ("finite difference 0.01", r"Eq. 8, $\epsilon$ = 0.01", "o:", BLUE),
-        ("SPSA 32", "SPSA, 32 directions", "v-", ORANGE),
-        ("SPSA 1", "SPSA, 1 direction", "^--", ORANGE),
-    ]:
-        measured = [row for row in (rows[shots][name] for shots in SHOTS) if row.shots]
-        right.plot([row.shots for row in measured], [row.cosine for row in measured], style, color=colour, label=label)
-    right.set(xscale="log", xlim=(40, None), ylim=(-0.02, 1.02), xlabel="codes measured for one gradient (count)")
-    right.set_ylabel("cosine to the exact gradient (no unit)")
-    right.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0.1, 1.04))
-    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None, dpi=150)
+def frame(rows: dict[int | None, dict[str, Row]], g: Tensor) -> pd.DataFrame:
+    """The rows as `analysis.figures.gradients_figure` reads them; epsilon in radians."""
+    slope = g.square().mean().sqrt().item()
+    found = []
+    for shots, row_of in rows.items():
+        for name, row in row_of.items():
+            settled = name.startswith(("finite difference ", "SPSA "))
+            estimator, _, setting = name.rpartition(" ") if settled else (name, "", "")
+            epsilon = EPSILONS[setting] if estimator == "finite difference" else None
+            directions = int(setting) if estimator == "SPSA" else None
+            settings = {"estimator": estimator, "epsilon": epsilon, "directions": directions, "shots": shots}
+            found.append(settings | {"slope": slope} | vars(row) | {"codes": row.shots, "shots": shots})
+    return pd.DataFrame(found)
 
 
 def main() -> None:
@@ -168,7 +146,7 @@ def main() -> None:
     parser.add_argument("--qubits", type=int, default=8)
     parser.add_argument("--steps", type=int, default=0, help="exact descents before the measurement")
     parser.add_argument("--runs", type=int, default=200, help="estimates per row")
-    parser.add_argument("--figure", type=Path, help="file to draw, .svg or .png")
+    parser.add_argument("--figure", type=Path, help="file to draw, .svg or .png; its numbers go beside it as .csv")
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # at this size a second thread waits more than it works
     problem = Problem.of(arguments.qubits, arguments.steps)
@@ -192,7 +170,9 @@ def main() -> None:
             print(f"{row.cosine:8.2f}{row.circuits:10}{row.shots:9}{row.scores:8.0f}{row.ms:8.1f}", flush=True)
         print()
     if arguments.figure:
-        draw(rows, problem.g, arguments.figure)
+        measured = frame(rows, problem.g)
+        for path in (arguments.figure, arguments.figure.with_suffix(".csv")):
+            save(gradients_figure(measured), measured, path)
 
 
 if __name__ == "__main__":

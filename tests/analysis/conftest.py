@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.tables import CURVE, PATCHES_KEY, SCHEMA, images_schema
+from analysis.quality import QUALITY
+from analysis.tables import CURVE, PATCHES_KEY, SCHEMA, SCORES, images_schema
 
 SIZE = 20
 CHANNELS = [
@@ -40,6 +41,7 @@ def write_study(
     statuses: dict[tuple[str, int, int], tuple[str, int]] | None = None,  # of an arm, cell index and replicate
     revisions: Sequence[str] = ("4c1d0a9e3f",),
     images: bool = True,
+    scores: bool = False,  # full scores, and update events of every arm but the baseline
     noise: float = 0.02,
     seed: int = 0,
 ) -> Path:
@@ -58,7 +60,11 @@ def write_study(
                     level = 0.08 / (1 + improvement / 100) * np.exp(shared[replicate])
                     revision = revisions[len(places) % len(revisions)]
                     _write_trial(folder / "trials" / key, key, status, epoch, horizons, revision)
-                    _write_curve(folder / "trials" / key, level, epoch, every, noise, rng)
+                    dims = cell.get("latent_dim", 8) if scores and arm != "bernoulli" else 0
+                    _write_curve(folder / "trials" / key, level, epoch, every, noise, rng, dims)
+                    if scores:
+                        reached = [h for h in horizons if h <= epoch]
+                        _write_scores(folder / "trials" / key, reached, 1 + improvement / 100, rng)
                     if images:
                         _write_images(folder / "trials" / key, [1, *(h for h in horizons if h <= epoch)], rng)
     plan = {
@@ -113,7 +119,9 @@ def _write_trial(home: Path, key: str, status: str, epoch: int, horizons: Sequen
     (home / "trial.json").write_text(json.dumps(record))
 
 
-def _write_curve(home: Path, level: float, epochs: int, every: int, noise: float, rng: np.random.Generator) -> None:
+def _write_curve(
+    home: Path, level: float, epochs: int, every: int, noise: float, rng: np.random.Generator, dims: int = 0
+) -> None:
     epoch = np.arange(1, epochs + 1)
     mmd = level * (1 + 6 * np.exp(-8 * epoch / 40)) * np.exp(rng.normal(0, noise, epochs))
     scored = epoch % every == 0
@@ -126,7 +134,34 @@ def _write_curve(home: Path, level: float, epochs: int, every: int, noise: float
         "floor_v": pa.array(np.full(epochs, 0.004)),
         "floor_u": pa.array(rng.normal(0, 1e-4, epochs)),
     }
+    if dims:  # update events of a prior of so many bits, every tenth epoch
+        event = epoch % 10 == 0
+        entropy = dims * np.log(2) * np.exp(-np.cumsum(event) * rng.uniform(0.01, 0.03))
+        table["prior_loss"] = pa.array(-0.1 * np.cumsum(event), mask=~event)
+        table["prior_entropy"] = pa.array(entropy, mask=~event)
+        table["circuits"] = pa.array(np.full(epochs, 101), mask=~event)
+        channels = [list(level * rng.uniform(0.2, 0.6, 5)) if each else None for each in scored]
+        table |= {f"channel_{name}": channels for name in ("mmd_v", "mmd_u", "floor_v", "floor_u")}
     pq.write_table(pa.table(table, schema=CURVE), home / "curve.parquet")
+
+
+def _write_scores(home: Path, epochs: Sequence[int], gain: float, rng: np.random.Generator) -> None:
+    """Scores of a generator that is better by `gain` than one ten times as far from the ideal as real images."""
+    rows = []
+    for epoch in epochs:
+        for prior in ("own", "fair"):
+            for name, each in QUALITY.items():
+                if prior == "fair" and name in ("distinct_share", "code_fidelity", "code_coverage"):
+                    continue
+                sign = {"lower": 1, "higher": -1, "floor": 1}[each.better]
+                floor_fault, fault = rng.uniform(0.005, 0.02), rng.uniform(0.05, 0.2) / gain
+                if name.endswith("gap"):
+                    floor_fault = 0.0
+                floor = None if name.startswith("code_") else each.ideal + sign * floor_fault
+                value = None if name == "phase_correlation" else each.ideal + sign * fault
+                rows.append({"epoch": epoch, "prior": prior, "score": name, "value": value, "floor": floor})
+    if rows:
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCORES), home / "scores.parquet")
 
 
 def _write_images(home: Path, epochs: Sequence[int], rng: np.random.Generator, count: int = 4) -> None:
@@ -165,3 +200,9 @@ def study(written: Callable[..., Path]) -> Path:
 def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, to be read only."""
     return write_study(tmp_path_factory.mktemp("results") / "demo")
+
+
+@pytest.fixture(scope="session")
+def scored_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with full scores and update events, to be read only."""
+    return write_study(tmp_path_factory.mktemp("results") / "scored", scores=True)

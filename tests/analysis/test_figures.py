@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.effects import compare
-from analysis.figures import POINTS, arm_colours, improvement_figure, mmd_figure, png, svg
+from analysis.figures import POINTS, arm_colours, forest_figure, mmd_figure, png, svg
 from analysis.results import load
 
 
@@ -25,7 +25,7 @@ def forest(folder):
     results = load(folder)
     found = compare(results)
     pairs, cells = (frame[frame["horizon"] == found.horizon] for frame in (found.pairs, found.cells))
-    return improvement_figure(pairs, cells, found.pooled, colours=arm_colours(results.plan.arms))
+    return forest_figure(pairs, cells, found.pooled, colours=arm_colours(results.plan.arms))
 
 
 def test_mean_line_ends_at_the_final_score(study):
@@ -79,4 +79,4 @@ def test_embedded_figures_stand_alone(study):
 
 
 def test_every_arm_has_its_own_colour():
-    assert len(set(arm_colours([f"arm{index}" for index in range(10)]).values())) == 10
+    assert len(set(arm_colours([f"arm{index}" for index in range(14)]).values())) == 14
