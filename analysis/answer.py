@@ -1,20 +1,35 @@
-"""The answer of a study in plain sentences: who beats whom, how sure, and what it does not show."""
+"""The answer of a study in plain sentences: who beats whom, and how sure."""
 
 from collections import Counter
 
 import numpy as np
-import pandas as pd
 
-from analysis.effects import Comparison, WinRate, compare, signed_percent
-from analysis.inference import Interval, smallest_p
+from analysis.caveats import caveats
+from analysis.convergence import compare_area, compare_epochs
+from analysis.effects import Comparison, compare, signed_percent
+from analysis.inference import Interval
 from analysis.results import Results
+from analysis.single_run import place_single_runs, single_arms
+from analysis.wording import interval_text, p_text, plural, win_text
+
+__all__ = [
+    "answers",
+    "caveats",
+    "convergence_answers",
+    "interval_text",
+    "plural",
+    "sensitivity",
+    "summary",
+    "trial_counts",
+    "win_text",
+]
 
 SUMMARY_CELLS = 4
 
 
 def answers(results: Results, comparison: Comparison) -> list[str]:
     """One sentence per arm other than the baseline; where nothing can be compared, one that says why."""
-    baseline = results.plan.baseline
+    baseline = comparison.baseline
     rivals = [arm for arm in results.plan.arms if arm != baseline]
     if not rivals:
         return [f"No comparison: the study has one arm, {baseline}; add another arm to the study file."]
@@ -25,11 +40,42 @@ def answers(results: Results, comparison: Comparison) -> list[str]:
             f"No answer yet: no pair of trials is scored at {min(results.plan.horizons)} epochs"
             f" ({trial_counts(results)})."
         ]
-    return [_answer(arm, baseline, comparison) for arm in rivals]
+    single = single_arms(comparison.scores, baseline)
+    return [
+        _single_answer(arm, comparison)
+        if arm in single and len(comparison.effects(arm)) == 1
+        else _answer(arm, comparison, f"{arm} beats {baseline}", f"{baseline} beats {arm}")
+        for arm in rivals
+    ]
 
 
-def _answer(arm: str, baseline: str, comparison: Comparison) -> str:
-    cells = effects_of(comparison, arm)
+def convergence_answers(results: Results, *, threshold: float | None = None, baseline: str | None = None) -> list[str]:
+    """Which arm trains faster, per arm: by the area under the log MMD curve and, given one, by epochs to a threshold.
+
+    The threshold, an MMD, must have been declared before the curves were seen.
+    """
+    compared = [(compare_area(results, baseline), "averaged over all epochs")]
+    if threshold is not None:
+        compared.append((compare_epochs(results, threshold, baseline), f"in epochs to an MMD of {threshold:g}"))
+    said = []
+    for comparison, measure in compared:
+        against = comparison.baseline
+        for arm in dict.fromkeys(comparison.cells["arm"]) if comparison.horizon is not None else ():
+            faster, slower = (f"{a} trains faster than {b} {measure}" for a, b in ((arm, against), (against, arm)))
+            said.append(_answer(arm, comparison, faster, slower, of=measure))
+    if threshold is not None and said:
+        last = compared[1][0]
+        here = last.scores[(last.scores["horizon"] == last.horizon) & (last.scores["state"] == "scored")]
+        if late := int((~here["reached"].astype(bool)).sum()):
+            said.append(
+                f"{late} of {plural(len(here), 'trial')} never reached an MMD of {threshold:g}; each counts as one "
+                "epoch past the horizon, so the effect in epochs may be larger than shown."
+            )
+    return said or ["No answer yet on the speed of training: no pair of trials has whole curves."]
+
+
+def _answer(arm: str, comparison: Comparison, better: str, worse: str, of: str = "") -> str:
+    baseline, cells = comparison.baseline, comparison.effects(arm)
     if cells.empty:
         return f"No answer yet for {arm}: none of its pairs is scored at {comparison.horizon} epochs."
     first = cells.iloc[0]
@@ -45,90 +91,47 @@ def _answer(arm: str, baseline: str, comparison: Comparison) -> str:
     if not np.isfinite(effect.low):
         return f"One pair says little about {arm} against {baseline}: {size}, with no interval, {where} {at}."
     if effect.low > 0:
-        verdict = f"{arm} beats {baseline}"
+        verdict = better
     elif effect.high < 0:
-        verdict = f"{baseline} beats {arm}"
+        verdict = worse
     else:
-        verdict = f"{arm} and {baseline} cannot be told apart"
+        verdict = " ".join([f"{arm} and {baseline} cannot be told apart", *filter(None, [of])])
     return f"{verdict}: {size} (95 % interval {interval_text(effect)}) {where} {at}."
 
 
-def caveats(results: Results, comparison: Comparison) -> list[str]:
-    """What the answer does not show, the most pressing first."""
-    plan, said = results.plan, []
-    cells = comparison.cells[comparison.cells["horizon"] == comparison.horizon]
-    if comparison.horizon is not None:
-        if comparison.horizon < max(plan.horizons):
-            said.append(f"No pair has reached the longest horizon, {max(plan.horizons)} epochs, yet.")
-        if unfinished := int(cells["unfinished"].sum()):
-            planned = int(cells["planned"].sum())
-            said.append(f"{unfinished} of {planned} planned pairs are unfinished; the answer may change.")
-        if failed := int(cells["failed"].sum()):
-            said.append(
-                f"{plural(failed, 'pair')} lost to failures; a failure that depends on the arm biases the answer."
-            )
-        said += _few(comparison, cells.dropna(subset=["d"]))
-        if (window := min(plan.window, comparison.horizon)) < plan.window:
-            said.append(
-                f"The final window is {window} epochs instead of {plan.window}: the horizon is shorter, so "
-                "early training is averaged in."
-            )
-    places = Counter(trial.key for trial in plan.trials)
-    if any(places[trial.key] > 1 for trial in plan.trials) and comparison.pooled:
-        said.append("Cells share trials, so their effects are not independent and the pooled interval is narrow.")
-    if comparison.cells["arm"].nunique() > 1:
-        said.append("The intervals of several arms are not corrected for the number of comparisons.")
-    said.append(
-        "MMD is measured on pixels: it does not tell texture or orientation statistics, nor whether training "
-        "images were memorised."
-    )
-    return said
-
-
-def _few(comparison: Comparison, cells: pd.DataFrame) -> list[str]:
-    said = []
-    pairs = int(cells["pairs"].max())
-    if 0 < pairs < 6:
-        said.append(
-            f"With at most {plural(pairs, 'pair')} in a cell no distribution-free test can reach p < 0.05 there "
-            f"(smallest possible p {smallest_p(pairs):.2g}; six pairs can): the intervals trust that log MMD "
-            "is normally distributed."
-        )
-    if not comparison.pooled:
-        said.append("One cell says nothing about other latent dimensions or image counts.")
-    elif (count := max(each.count for each in comparison.pooled.values())) < 6:
-        said.append(f"{count} cells are few: a sign test over cells cannot go below p = {smallest_p(count):.2g}.")
-    return said
-
-
-def effects_of(comparison: Comparison, arm: str) -> pd.DataFrame:
-    """The cells where an arm has an effect, at the horizon of the answer."""
-    cells = comparison.cells
-    here: pd.DataFrame = cells[(cells["arm"] == arm) & (cells["horizon"] == comparison.horizon)]
-    return here.dropna(subset=["d"])
-
-
-def plural(count: int, noun: str) -> str:
-    """1 pair, 2 pairs."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def interval_text(effect: Interval) -> str:
-    """The interval of a log ratio in per cent, such as +12 % to +40 %."""
-    if not np.isfinite(effect.low):
-        return "none"
-    return f"{signed_percent(effect.low)} to {signed_percent(effect.high)}"
-
-
-def win_text(rate: WinRate, noun: str) -> str:
-    """Wins with their exact interval and p, such as 7 of 10 cells (95 % interval 35 % to 93 %, p = 0.34)."""
-    if not rate.count:
-        return f"no decided {noun}"
-    ties = f", {plural(rate.ties, 'tie')} left out" if rate.ties else ""
+def _single_answer(arm: str, comparison: Comparison) -> str:
+    runs = place_single_runs(comparison.scores, comparison.baseline)
+    run = runs[(runs["arm"] == arm) & (runs["horizon"] == comparison.horizon)].iloc[0]
+    others = f"{plural(int(run['count']), 'run')} of {comparison.baseline}"
+    if not np.isfinite(run["d"]):
+        return f"No answer yet for {arm}: {run['reason']} at {comparison.horizon} epochs."
+    inside = "outside" if run["outside"] else "inside"
+    interval = f"it lies {inside} the 95 % prediction interval of one more run" if not run["reason"] else run["reason"]
     return (
-        f"{rate.wins} of {plural(rate.count, noun)} (95 % interval {100 * rate.low:.0f} % to "
-        f"{100 * rate.high:.0f} %, two-sided p {'< 0.001' if rate.p < 0.001 else f'= {rate.p:.2g}'}{ties})"
+        f"One run of {arm} ranks {run['rank']} of {run['count'] + 1} with {others} ({run['cell']}, "
+        f"{comparison.horizon} epochs; two-sided exact {p_text(run['p'])}): relative improvement "
+        f"{signed_percent(run['d'])} on their geometric mean; {interval}."
     )
+
+
+def sensitivity(comparison: Comparison) -> list[str]:
+    """What other methods say of every pooled effect, one sentence per arm; the t interval over cells stays primary."""
+    said = []
+    for _, row in comparison.arms[comparison.arms["reason"] == ""].iterrows():
+        further = Interval(row["d"], row["prediction_low"], row["prediction_high"], 0)
+        random = Interval(row["random_d"], row["random_low"], row["random_high"], 0)
+        wins = comparison.cell_wins[row["arm"]]
+        parts = [
+            f"one more cell falls between {interval_text(further).replace(' to ', ' and ')} (95 %)",
+            f"sign-flip test on cell means {p_text(row['flip_p'])}",
+            f"random effects {signed_percent(random.estimate)} ({interval_text(random)}; between-cell SD of d "
+            f"{row['tau']:.2g})"
+            if np.isfinite(random.low)
+            else "no random effects: fewer than two cells have a spread",
+            f"lower MMD in {win_text(wins, 'cell')}",
+        ]
+        said.append(f"{row['arm']} against {comparison.baseline}: {'; '.join(parts)}.")
+    return said
 
 
 def trial_counts(results: Results) -> str:
@@ -139,14 +142,17 @@ def trial_counts(results: Results) -> str:
     return ", ".join([f"{counts['done']} of {plural(len(keys), 'trial')} done", *rest])
 
 
-def summary(results: Results) -> str:
-    """Three to ten plain lines for a terminal: the answer, the effect per cell, the win rate, the trials."""
-    comparison = compare(results)
+def summary(results: Results, baseline: str | None = None) -> str:
+    """Three to ten plain lines for a terminal: the answer, the effect per cell, the win rate, the trials.
+
+    Raises ResultsError where the study has no arm of the baseline's name.
+    """
+    comparison = compare(results, baseline)
     lines = [f"{results.plan.study}: {trial_counts(results)}"]
     for sentence in answers(results, comparison)[:2]:
         lines.append(sentence)
     for arm in list(comparison.cell_wins)[:1]:
-        cells = effects_of(comparison, arm)
+        cells = comparison.effects(arm)
         for _, cell in cells.head(SUMMARY_CELLS).iterrows():
             effect = Interval(cell["d"], cell["low"], cell["high"], cell["pairs"])
             lines.append(

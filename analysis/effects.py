@@ -1,4 +1,4 @@
-"""From curves to effects: final scores, pairs, Eq. 10 per cell, the pooled effect and the win rate.
+"""Every arm against the baseline: Eq. 10 per cell, the pooled effect, win rates.
 
 symbol   meaning
 MMD_Q    final score of an arm's trial: mean mmd_v over the scored epochs of the final window
@@ -8,28 +8,34 @@ Eq. 10   relative improvement (MMD_B - MMD_Q) / MMD_Q = exp(d) - 1; all inferenc
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from analysis.inference import Interval, binomial_p, clopper_pearson, t_interval, welch_interval
+from analysis.errors import ResultsError
+from analysis.final_scores import FAILURES, final_scores
+from analysis.inference import Interval, binomial_p, clopper_pearson, holm
+from analysis.pairs import cell_effects, pair_up
+from analysis.pooling import Pooled, pool
+from analysis.power import Spread, pilot
 from analysis.results import Results
 
-METRICS = ["mmd_v", "mmd_u", "floor_v", "floor_u"]
-SCORE = ["key", "arm", "cell", "replicate", "horizon", "window", "state", *METRICS]
-EFFECT = ["arm", "cell", "horizon", "window", "d", "low", "high"]
-EFFECT += ["paired", "planned", "pairs", "failed", "unfinished", "correlation"]
-EFFECT += ["mmd_v", "mmd_v_baseline", "mmd_u", "mmd_u_baseline", "floor_v", "floor_u"]
-FAILURES = {
-    "failed": "the trial failed",
-    "damaged": "its files are damaged",
-    "invalid": "an MMD in its final window is zero, negative or not a number",
-    "unscored": "no epoch of its final window was scored",
-}
-UNFINISHED = ("pending", "running")
-_NUMBERS = dict.fromkeys(METRICS, float)
+__all__ = [
+    "FAILURES",
+    "Comparison",
+    "WinRate",
+    "compare",
+    "compare_scores",
+    "improvement",
+    "signed_percent",
+    "win_rate",
+]
+
+ARM = ["arm", "baseline", "horizon", "cells", "planned", "pairs", "failed", "unfinished"]
+ARM += ["d", "low", "high", "error", "p", "p_holm", "prediction_low", "prediction_high", "flip_p"]
+ARM += ["tau", "random_d", "random_low", "random_high", "random_cells", "undecided", "reason"]
+WIN = ["arm", "over", "wins", "losses", "ties", "rate", "low", "high", "p"]
 
 
 @dataclass(frozen=True)
@@ -49,20 +55,94 @@ class WinRate:
         return self.wins + self.losses
 
 
-_ROUNDING = 1e-9  # a spread of log MMD below this is no spread
-
-
 @dataclass(frozen=True)
 class Comparison:
-    """Every arm against the baseline."""
+    """Every arm against one baseline; every dictionary is by arm and taken at `horizon`."""
 
+    baseline: str
     scores: pd.DataFrame  # see final_scores
     pairs: pd.DataFrame  # see pair_up
     cells: pd.DataFrame  # see cell_effects
-    horizon: int | None  # pooled effects and win rates are taken there: see _horizon
-    pooled: dict[str, Interval]  # by arm, on d over cell means; only arms with effects in two or more cells
-    pair_wins: dict[str, WinRate]  # by arm, over the pairs of all cells
-    cell_wins: dict[str, WinRate]  # by arm, over cell means
+    horizon: int | None  # of pooled effects and win rates: see _horizon
+    pools: dict[str, Pooled]  # over cell means; only arms with effects in two or more cells
+    pair_wins: dict[str, WinRate]  # over the pairs of all cells
+    strict_wins: dict[str, WinRate]  # the same with pairs lost to a failure, of either trial, as losses of the arm
+    cell_wins: dict[str, WinRate]  # over cell means
+
+    @property
+    def pooled(self) -> dict[str, Interval]:
+        """The primary pooled effect: t interval of d over cell means."""
+        return {arm: each.mean for arm, each in self.pools.items()}
+
+    @property
+    def arms(self) -> pd.DataFrame:
+        """One row per arm other than the baseline, at `horizon`, in the order of the plan.
+
+        cells, planned, pairs, failed, unfinished   cells with an effect; counts of pairs over all cells
+        d, low, high, error, p   pooled effect: t interval over cell means; NaN with fewer than two cells
+        p_holm                   p after Holm's correction over the arms
+        prediction_low, prediction_high   where d of one more cell with as many pairs falls, 95 %
+        flip_p                   exact two-sided p of the sign-flip test on cell means
+        tau                      between-cell standard deviation of d (Paule-Mandel)
+        random_d, random_low, random_high, random_cells   random-effects mean (Hartung-Knapp) and its cells
+        undecided                cells whose d is closer to 0 than its standard error
+        reason                   why there is no pooled effect; empty where there is one
+        """
+        arms = [str(arm) for arm in dict.fromkeys(self.scores["arm"]) if arm != self.baseline]
+        table = pd.DataFrame([self._row(arm) for arm in arms], columns=ARM)
+        table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
+        return table
+
+    @property
+    def wins(self) -> pd.DataFrame:
+        """One row per arm and kind of win rate: arm, over, wins, losses, ties, rate, low, high, p.
+
+        `over` is pairs, pairs with failures as losses (only where there are any), or cells; low and high are
+        Clopper and Pearson's, p is the exact two-sided binomial test of equal chances.
+        """
+        kinds = {"pairs": self.pair_wins, "pairs with failures as losses": self.strict_wins, "cells": self.cell_wins}
+        rows = []
+        for arm in dict.fromkeys(self.scores["arm"]):
+            for over, rates in kinds.items():
+                if (each := rates.get(arm)) is None or (rates is self.strict_wins and each == self.pair_wins.get(arm)):
+                    continue
+                share = each.wins / each.count if each.count else np.nan
+                rows.append([arm, over, each.wins, each.losses, each.ties, share, each.low, each.high, each.p])
+        return pd.DataFrame(rows, columns=WIN)
+
+    def effects(self, arm: str) -> pd.DataFrame:
+        """The rows of `cells` where an arm has an effect at `horizon`."""
+        return _known(self.cells[self.cells["arm"] == arm], self.horizon)
+
+    def spread(self, arm: str) -> Spread:
+        """s, rho and tau of log MMD at `horizon`, to plan the next study with; ValueError with too few pairs."""
+        met = self.pairs[(self.pairs["arm"] == arm) & (self.pairs["horizon"] == self.horizon)]
+        cells = met[met["state"] == "scored"].groupby("cell", sort=False)
+        return pilot(rows[["mmd_v_baseline", "mmd_v"]].to_numpy(dtype=float) for _, rows in cells)
+
+    def _row(self, arm: str) -> dict[str, object]:
+        here = self.cells[(self.cells["arm"] == arm) & (self.cells["horizon"] == self.horizon)]
+        known = self.effects(arm)
+        row: dict[str, object] = {"arm": arm, "baseline": self.baseline, "horizon": self.horizon, "cells": len(known)}
+        row |= {name: int(here[name].sum()) for name in ("planned", "pairs", "failed", "unfinished")}
+        row["undecided"] = int((known["d"].abs() < known["error"]).sum())
+        if arm not in self.pools:
+            return row | {"random_cells": 0, "reason": self._reason(arm, len(known))}
+        each = self.pools[arm]
+        mean, random = each.mean, each.random
+        row |= {"d": mean.estimate, "low": mean.low, "high": mean.high, "error": mean.error, "p": mean.p}
+        row |= {"prediction_low": each.prediction[0], "prediction_high": each.prediction[1], "flip_p": each.flip_p}
+        row |= {"tau": each.tau, "random_d": random.estimate, "random_low": random.low, "random_high": random.high}
+        return row | {"random_cells": random.count, "reason": ""}
+
+    def _reason(self, arm: str, known: int) -> str:
+        if not (self.cells["arm"] == arm).any():
+            return f"no cell in common with {self.baseline}"
+        if self.horizon is None:
+            return "no pair of trials is scored"
+        if not known:
+            return f"no pair of trials is scored at {self.horizon} epochs"
+        return "an effect in one cell is not pooled"
 
 
 def improvement(d: float) -> float:
@@ -79,151 +159,64 @@ def signed_percent(d: float) -> str:
     return f"{percent:+,.{digits}f} %".replace("-", "−") if abs(percent) >= 0.05 else "0 %"
 
 
-def compare(results: Results) -> Comparison:
-    """Scores, pairs and effects of all arms of a study against its baseline."""
-    scores = final_scores(results)
-    pairs = pair_up(scores, results.plan.baseline)
-    cells = cell_effects(scores, pairs, results.plan.baseline)
-    known = cells[np.isfinite(cells["d"].astype(float))]
+def compare(results: Results, baseline: str | None = None) -> Comparison:
+    """All arms of a study against its baseline, or against any other arm of it.
+
+    Raises ResultsError where the study has no such arm.
+    """
+    return compare_scores(final_scores(results), known_arm(results, baseline))
+
+
+def known_arm(results: Results, arm: str | None) -> str:
+    """The arm, if the study has it, and the study's baseline for None."""
+    if arm is None:
+        return results.plan.baseline
+    if arm not in results.plan.arms:
+        near = get_close_matches(arm, results.plan.arms, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ResultsError(f"{arm}: {results.plan.study} has no such arm{hint} (it has {', '.join(results.plan.arms)})")
+    return arm
+
+
+def compare_scores(scores: pd.DataFrame, baseline: str, value: str = "mmd_v") -> Comparison:
+    """All arms of a frame of scores (see final_scores) against one of them, by the positive column `value`."""
+    pairs = pair_up(scores, baseline, value)
+    cells = cell_effects(scores, pairs, baseline, value)
     horizon = _horizon(cells)
-    known = known[known["horizon"] == horizon]
-    met = pairs[(pairs["state"] == "scored") & (pairs["horizon"] == horizon)]
-    by_cell = {str(arm): rows["d"] for arm, rows in known.groupby("arm", sort=False)}
-    by_pair = {str(arm): rows["d"] for arm, rows in met.groupby("arm", sort=False)}
+    ended = pairs[(pairs["horizon"] == horizon) & pairs["state"].isin(["scored", "failed"])]
+    met = ended[ended["state"] == "scored"]
+    by_cell = {str(arm): rows for arm, rows in _known(cells, horizon).groupby("arm", sort=False)}
     return Comparison(
+        baseline,
         scores,
         pairs,
         cells,
         horizon,
-        pooled={arm: t_interval(d) for arm, d in by_cell.items() if len(d) > 1},
-        pair_wins={arm: win_rate(d) for arm, d in by_pair.items()},
-        cell_wins={arm: win_rate(d) for arm, d in by_cell.items()},
+        pools={arm: pool(rows["d"], rows["error"]) for arm, rows in by_cell.items() if len(rows) > 1},
+        pair_wins={str(arm): win_rate(rows["d"]) for arm, rows in met.groupby("arm", sort=False)},
+        strict_wins={str(arm): win_rate(rows["d"].fillna(-1.0)) for arm, rows in ended.groupby("arm", sort=False)},
+        cell_wins={arm: win_rate(rows["d"]) for arm, rows in by_cell.items()},
     )
+
+
+def _known(cells: pd.DataFrame, horizon: int | None) -> pd.DataFrame:
+    known: pd.DataFrame = cells[(cells["horizon"] == horizon) & np.isfinite(cells["d"].astype(float))]
+    return known
 
 
 def _horizon(cells: pd.DataFrame) -> int | None:
     """The one horizon to pool at, as the horizons of one curve are nested.
 
     The longest at which every cell has an effect from half of the pairs it can have, so that the first at a new
-    horizon does not replace a whole study; while there is none, the longest with any effect.
+    horizon does not replace a whole study; while there is none, the longest with any effect. A cell that lost all its
+    pairs to failures holds back none.
     """
     known = cells["d"].astype(float).notna()
-    whole = (known & (2 * cells["pairs"] >= cells["planned"] - cells["failed"])).groupby(cells["horizon"]).all()
+    hopeless = (cells["planned"] > 0) & (cells["failed"] == cells["planned"])
+    enough = known & (2 * cells["pairs"] >= cells["planned"] - cells["failed"])
+    whole = (enough | hopeless).groupby(cells["horizon"]).all() & known.groupby(cells["horizon"]).any()
     longest = [*whole[whole].index] or [*cells.loc[known, "horizon"]]
     return int(max(longest)) if longest else None
-
-
-def final_score(curve: pa.Table, horizon: int, window: int) -> tuple[str, dict[str, float]]:
-    """State (scored | invalid | unscored) and mean metrics over the `window` epochs that end at `horizon`."""
-    epoch = curve["epoch"]
-    last = curve.filter(pc.and_(pc.greater(epoch, horizon - window), pc.less_equal(epoch, horizon)))
-    # null means not scored and is skipped; NaN means scored and broken, and must not be
-    scored = last.filter(pc.is_valid(last["mmd_v"]))
-    mmd_v = scored["mmd_v"].to_numpy()
-    if not len(mmd_v):
-        return "unscored", {}
-    if not (np.isfinite(mmd_v) & (mmd_v > 0)).all():
-        return "invalid", {}
-    means = {name: pc.mean(scored[name]).as_py() for name in METRICS}
-    return "scored", {name: np.nan if mean is None else mean for name, mean in means.items()}
-
-
-def final_scores(results: Results) -> pd.DataFrame:
-    """One row per planned trial and horizon: the columns of SCORE.
-
-    `state` is scored, a key of FAILURES or one of UNFINISHED; metrics are NaN unless it is scored. A horizon
-    shorter than the study's window has a shorter window, from the first epoch on.
-    """
-    plan = results.plan
-    rows = []
-    for trial in plan.trials:
-        curve = results.curves.get(trial.key)
-        reached = pc.max(curve["epoch"]).as_py() or 0 if curve is not None else 0
-        for horizon in plan.horizons:
-            window = min(plan.window, horizon)
-            state, metrics = results.status(trial.key), dict.fromkeys(METRICS, np.nan)
-            if curve is not None and reached >= horizon:
-                state, measured = final_score(curve, horizon, window)
-                metrics |= measured
-            elif state == "done":
-                state = "pending"
-            place = [trial.key, trial.arm, trial.cell_name, trial.replicate]
-            rows.append([*place, horizon, window, state, *metrics.values()])
-    return pd.DataFrame(rows, columns=SCORE)
-
-
-def pair_up(scores: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """One row per pair that the plan holds: arm, cell, horizon, replicate, state, d and both trials' METRICS.
-
-    The baseline's columns end in `_baseline`. `state` is scored, failed (either trial has a state of
-    FAILURES) or unfinished; d is NaN unless it is scored.
-    """
-    place = ["cell", "horizon", "replicate"]
-    ours = scores[scores["arm"] != baseline]
-    theirs = scores.loc[scores["arm"] == baseline, [*place, "key", "state", *METRICS]]
-    pairs = ours.merge(theirs, on=place, suffixes=("", "_baseline"))
-    states = pairs[["state", "state_baseline"]]
-    failed = states.isin(list(FAILURES)).any(axis=1)
-    scored = (states == "scored").all(axis=1)
-    pairs["state"] = np.select([scored, failed], ["scored", "failed"], "unfinished")
-    pairs["d"] = np.log(pairs["mmd_v_baseline"].astype(float) / pairs["mmd_v"].astype(float))
-    return pairs.drop(columns="state_baseline")
-
-
-def cell_effects(scores: pd.DataFrame, pairs: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """One row per arm, cell and horizon that arm and baseline have in common: the columns of EFFECT.
-
-    d, low, high: mean log ratio and its t interval; planned, pairs, failed, unfinished: counts of pairs;
-    correlation: of the two arms' log MMD over the pairs. mmd_v is a geometric mean, so that Eq. 10 of the two
-    means is the improvement shown; mmd_u and the floors are plain means. Where the plan pairs no replicate
-    the interval is Welch's over all scored trials and `paired` is False.
-    """
-    rows = []
-    for place, ours in scores[scores["arm"] != baseline].groupby(["arm", "cell", "horizon"], sort=False):
-        arm, cell, horizon = place
-        here = (scores["cell"] == cell) & (scores["horizon"] == horizon)
-        theirs = scores[here & (scores["arm"] == baseline)]
-        planned = pairs[(pairs["arm"] == arm) & (pairs["cell"] == cell) & (pairs["horizon"] == horizon)]
-        if len(theirs):
-            effect = _effect(ours, theirs, planned)
-            window = int(ours["window"].iloc[0])
-            rows.append({"arm": arm, "cell": cell, "horizon": horizon, "window": window} | effect)
-    return pd.DataFrame(rows, columns=EFFECT)
-
-
-def _effect(ours: pd.DataFrame, theirs: pd.DataFrame, planned: pd.DataFrame) -> dict[str, float]:
-    met = planned[planned["state"] == "scored"]
-    arm, base = (trials[trials["state"] == "scored"].astype(_NUMBERS) for trials in (ours, theirs))
-    if len(planned):
-        arm, base = (trials[trials["replicate"].isin(met["replicate"])] for trials in (arm, base))
-    q, b = np.log(arm["mmd_v"].to_numpy()), np.log(base["mmd_v"].to_numpy())
-    if len(planned) and len(met):
-        interval = t_interval(met["d"])
-    elif not len(planned) and len(q) and len(b):
-        interval = welch_interval(b, q)
-    else:
-        interval = Interval(np.nan, np.nan, np.nan, 0)
-    both = pd.concat([arm, base])
-    # fewer than three pairs always lie on a line
-    varied = len(met) >= 3 and min(np.ptp(q), np.ptp(b)) > _ROUNDING
-    order = np.argsort(arm["replicate"].to_numpy()), np.argsort(base["replicate"].to_numpy())
-    return {
-        "d": interval.estimate,
-        "low": interval.low,
-        "high": interval.high,
-        "paired": len(planned) > 0,
-        "planned": len(planned),
-        "pairs": len(met),
-        "failed": int((planned["state"] == "failed").sum()),
-        "unfinished": int((planned["state"] == "unfinished").sum()),
-        "correlation": float(np.corrcoef(q[order[0]], b[order[1]])[0, 1]) if varied else np.nan,
-        "mmd_v": float(np.exp(q.mean())) if len(q) else np.nan,
-        "mmd_v_baseline": float(np.exp(b.mean())) if len(b) else np.nan,
-        "mmd_u": arm["mmd_u"].mean(),
-        "mmd_u_baseline": base["mmd_u"].mean(),
-        "floor_v": both["floor_v"].mean(),
-        "floor_u": both["floor_u"].mean(),
-    }
 
 
 def win_rate(d: pd.Series) -> WinRate:

@@ -10,21 +10,28 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 CONFIDENCE = 0.95
+EXACT_FLIPS = 40  # values up to which every sign flip is counted: two halves of 2^20 sums
+_DRAWS = 2**14  # random sign flips beyond that
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its two-sided interval; low and high are NaN where one value leaves no spread."""
+    """An estimate with its two-sided interval; low, high, error and p are NaN where one value leaves no spread."""
 
     estimate: float
     low: float
     high: float
     count: int  # values behind it
+    error: float = np.nan  # standard error of the estimate
+    p: float = np.nan  # two-sided, of the t test that the estimate is zero
 
     @property
     def excludes_zero(self) -> bool:
         """Whether the whole interval lies on one side of zero."""
         return self.low > 0 or self.high < 0
+
+
+NO_INTERVAL = Interval(np.nan, np.nan, np.nan, 0)
 
 
 def t_band(values: ArrayLike, confidence: float = CONFIDENCE) -> NDArray[np.float64]:
@@ -44,20 +51,46 @@ def t_band(values: ArrayLike, confidence: float = CONFIDENCE) -> NDArray[np.floa
 
 
 def t_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Student's t interval of the mean of `values`; of paired differences it is the paired one."""
+    """Student's t interval and test of the mean of `values`; of paired differences it is the paired one."""
     sample = np.asarray(values, dtype=float).ravel()
-    mean, low, high = t_band(sample, confidence)[:, 0]
-    return Interval(float(mean), float(low), float(high), sample.size)
+    mean = float(sample.mean()) if sample.size else np.nan
+    if sample.size < 2:
+        return Interval(mean, np.nan, np.nan, sample.size)
+    error = float(sample.std(ddof=1) / np.sqrt(sample.size))
+    return of_error(mean, error, sample.size - 1, sample.size, confidence)
 
 
 def welch_interval(first: ArrayLike, second: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Welch's t interval of mean(first) - mean(second), for arms that share no replicate."""
+    """Welch's t interval and test of mean(first) - mean(second), for arms that share no replicate."""
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    difference = float(a.mean() - b.mean())
+    difference, count = float(a.mean() - b.mean()), a.size + b.size
     if min(a.size, b.size) < 2:
-        return Interval(difference, np.nan, np.nan, a.size + b.size)
-    interval = stats.ttest_ind(a, b, equal_var=False).confidence_interval(confidence)
-    return Interval(difference, float(interval.low), float(interval.high), a.size + b.size)
+        return Interval(difference, np.nan, np.nan, count)
+    parts = np.array([a.var(ddof=1) / a.size, b.var(ddof=1) / b.size])
+    variance = float(parts.sum())
+    freedom = variance**2 / float(parts[0] ** 2 / (a.size - 1) + parts[1] ** 2 / (b.size - 1)) if variance else np.inf
+    return of_error(difference, float(np.sqrt(variance)), freedom, count, confidence)
+
+
+def of_error(estimate: float, error: float, freedom: float, count: int, confidence: float = CONFIDENCE) -> Interval:
+    """The t interval and two-sided p of an estimate with its standard error and degrees of freedom."""
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    distance = abs(estimate) / error if error > 0 else np.inf if estimate else 0.0
+    p = float(2 * stats.t.sf(distance, freedom))
+    return Interval(estimate, estimate - half, estimate + half, count, error, p)
+
+
+def prediction_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The t interval in which one further value of the same kind falls; NaN where one value leaves no spread.
+
+    Mean +- t s sqrt(1 + 1/N): 3.041 s for N = 5, 2.145 s for N = 20.
+    """
+    sample = np.asarray(values, dtype=float).ravel()
+    if sample.size < 2:
+        return np.nan, np.nan
+    spread = float(sample.std(ddof=1)) * np.sqrt(1 + 1 / sample.size)
+    half = float(stats.t.ppf((1 + confidence) / 2, sample.size - 1)) * float(spread)
+    return float(sample.mean()) - half, float(sample.mean()) + half
 
 
 def clopper_pearson(wins: int, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -73,6 +106,44 @@ def binomial_p(wins: int, count: int) -> float:
     return float(stats.binomtest(wins, count, 0.5).pvalue) if count else 1.0
 
 
-def smallest_p(count: int) -> float:
-    """The smallest two-sided p that a sign or sign-flip test can reach with `count` differences."""
-    return min(1.0, 2.0 ** (1 - count))
+def sign_flip_p(values: ArrayLike) -> float:
+    """Two-sided p of the sign-flip test: the share of sign flips with a mean at least as far from zero.
+
+    Exact for up to EXACT_FLIPS values; beyond, from random flips, the given signs among them. Assumes only that each
+    value is as likely to have either sign if the arms do not differ. NaN without values.
+    """
+    sample = np.asarray(values, dtype=float).ravel()
+    if not sample.size:
+        return np.nan
+    # sums that are equal by symmetry differ in rounding
+    reached = abs(sample.sum()) - 1e-12 * np.abs(sample).sum()
+    if reached <= 0:
+        return 1.0
+    if sample.size > EXACT_FLIPS:
+        flips = np.random.default_rng(0).choice([-1.0, 1.0], (_DRAWS - 1, sample.size))
+        return float((1 + (np.abs(flips @ sample) >= reached).sum()) / _DRAWS)
+    half = sample.size // 2
+    some, others = _signed_sums(sample[:half]), np.sort(_signed_sums(sample[half:]))
+    above = (others.size - np.searchsorted(others, reached - some)).sum()
+    return float(min(1.0, 2 * above / 2.0**sample.size))
+
+
+def _signed_sums(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums
+
+
+def holm(p: ArrayLike) -> NDArray[np.float64]:
+    """Holm's adjusted p values, in the order given; NaN stays NaN and does not count as a claim.
+
+    Rejecting where the adjusted p is below alpha keeps the chance of any false claim below alpha.
+    """
+    raw = np.asarray(p, dtype=float)
+    adjusted = np.full(raw.shape, np.nan)
+    claims = np.flatnonzero(np.isfinite(raw))
+    order = claims[np.argsort(raw[claims], kind="stable")]
+    steps = raw[order] * np.arange(order.size, 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if order.size else []
+    return adjusted

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import combinations
+from math import expm1
 
 from analysis.errors import ResultsError
-from study.detectable import POWER, Spread, detectable_improvement, smallest_p
+from analysis.power import POWER, Design, Spread, smallest_p, smallest_p_over_cells
 from study.ledger import Ledger
 from study.memory import peak_bytes
 from study.nodes import Node, slots
@@ -15,6 +16,7 @@ from study.spec import Study
 
 _EXACT_TEST_PAIRS = 6  # fewest pairs with which a two-sided sign-flip test of one cell can reach p < 0.05
 _SPREADS = (0.1, 0.2, 0.3)  # run-to-run standard deviations of log MMD for which the power is told
+_CELL_SD = 0.1  # tau, assumed likewise
 
 
 def estimate(
@@ -177,12 +179,12 @@ def describe_power(study: Study) -> list[str]:
     few = [name for name, number in shared.items() if number == pairs]
     if pairs == 0:
         return [f"arm {few[0]} shares no replicate with the baseline: no pairs, and so no paired comparison"]
-    found = [detectable_improvement(cells, pairs, Spread(run_sd=sd)) for sd in _SPREADS]
+    found = [expm1(Design(pairs, cells).detectable(Spread(sd, tau=_CELL_SD))) for sd in _SPREADS]
     lines = []
     design = f"{cells} {'cell' if cells == 1 else 'cells'} x {pairs} {'pair' if pairs == 1 else 'pairs'}"
     if cells * pairs > 1 and found[0] < float("inf"):
         told = ", ".join(f"{each:+.0%} if s = {sd:g}" for each, sd in zip(found, _SPREADS, strict=True))
-        across = "" if cells == 1 else f", between cells tau = {Spread().cell_sd:g}"
+        across = "" if cells == 1 else f", between cells tau = {_CELL_SD:g}"
         lines.append(
             f"smallest improvement found with {POWER:.0%} power at p < 0.05 by {design}: {told} (assumed standard "
             f"deviation of log MMD between runs{across}, uncorrelated pairs; t test)"
@@ -198,7 +200,9 @@ def describe_power(study: Study) -> list[str]:
             f"{_EXACT_TEST_PAIRS} pairs; here p is {smallest_p(pairs):.2g} at least"
         )
     if cells > 1:
-        lines.append(f"over {cells} cells the smallest p of such a test is 2/2^{cells} = {smallest_p(cells):.2g}")
+        lines.append(
+            f"over {cells} cells the smallest p of such a test is 2/2^{cells} = {smallest_p_over_cells(cells):.2g}"
+        )
     return lines
 
 

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from analysis.answer import answers, caveats, summary
+from analysis.answer import answers, caveats, sensitivity, summary
 from analysis.effects import compare
+from analysis.errors import ResultsError
 from analysis.results import load
 
 ARMS, CELLS = ("bernoulli", "qcbm"), (0, 1)
@@ -38,7 +39,7 @@ def test_no_difference(written):
         ({"improvements": {"bernoulli": 0}}, "No comparison: the study has one arm"),
         ({"replicates": {"bernoulli": []}}, "no cell in common"),
         ({"statuses": PENDING}, "No answer yet: no pair of trials is scored at 20 epochs (0 of 12 trials done"),
-        ({"cells": [{"latent_dim": 8}], "replicates": {"qcbm": [0]}}, "One pair says little"),
+        ({"cells": [{"latent_dim": 8}], "replicates": {"qcbm": [0]}}, "One run of qcbm ranks 1 of 4"),
         ({"cells": [{"latent_dim": 8}]}, "over 3 pairs of one cell (latent_dim=8)"),
         ({"replicates": {"qcbm": [7, 8]}}, "unpaired"),
     ],
@@ -83,3 +84,38 @@ def test_summary_is_three_to_ten_plain_lines(written, cells):
 
 def test_summary_of_a_study_that_has_just_begun(written):
     assert 3 <= len(summary(load(written(statuses=PENDING))).splitlines()) <= 10
+
+
+def test_other_methods_stand_beside_the_answer(written):
+    comparison = compare(load(written(cells=[{"latent_dim": n} for n in range(6)])))
+    (sentence,) = sensitivity(comparison)
+    for part in (
+        "one more cell falls between +",
+        "sign-flip test on cell means p = 0.031",
+        "random effects +",
+        "6 of 6",
+    ):
+        assert part in sentence
+    assert sensitivity(compare(load(written("begun", statuses=PENDING)))) == []
+
+
+def test_effect_that_one_cell_may_not_share_is_said(written):
+    cells = [{"latent_dim": n} for n in range(4)]
+    study = written(cells=cells, improvements={"bernoulli": 0, "qcbm": 40}, noise=0.3, window=1, seed=3)
+    row = compare(load(study)).arms.iloc[0]
+    assert row["low"] > 0 > row["prediction_low"]
+    assert "A further cell may go either way for qcbm" in said(study)[1]
+
+
+def test_claims_that_do_not_survive_holm_are_named(written):
+    study = written(cells=[{"latent_dim": n} for n in range(8)], noise=0.15, window=1)
+    cells = compare(load(study)).effects("qcbm")
+    alone, together = (cells["p"] < 0.05).sum(), (cells["p_holm"] < 0.05).sum()
+    assert alone > together
+    assert f"in {alone} cells taken one by one, and in {together} after Holm's correction" in said(study)[1]
+
+
+def test_summary_against_another_baseline(study):
+    assert "qcbm beats bernoulli" in summary(load(study), baseline="qcbm")
+    with pytest.raises(ResultsError, match="no such arm"):
+        summary(load(study), baseline="nobody")

@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.effects import SCORE, cell_effects, compare, improvement, pair_up, signed_percent, win_rate
+from analysis.effects import compare, compare_scores, improvement, signed_percent, win_rate
+from analysis.errors import ResultsError
+from analysis.final_scores import SCORE, broken_values
+from analysis.pairs import cell_effects, pair_up
 from analysis.results import load
 from analysis.tables import CURVE
 
@@ -49,6 +52,99 @@ def test_planted_improvement_is_found(written):
     assert comparison.horizon == 40
     # shared noise makes pairs alike
     assert (comparison.cells["correlation"] > 0.9).all()
+
+
+def planted_scores(rng: np.random.Generator, d: float, cells: int = 6, pairs: int = 5) -> pd.DataFrame:
+    """Final scores with pair noise, between-cell noise and a true effect d."""
+    tables = []
+    for cell in range(cells):
+        effect, shared = d + rng.normal(0, 0.1), rng.normal(0, 0.2, pairs)
+        base, arm = np.exp(shared + rng.normal(0, 0.15, (2, pairs)))
+        table = scored(list(zip(base, arm * np.exp(-effect), strict=True)))
+        tables.append(table.assign(cell=f"cell={cell}", key=table["key"] + f"-{cell}"))
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_error_rates_of_planted_and_null_effects():
+    rng, studies = np.random.default_rng(0), 60
+    found = [compare_scores(planted_scores(rng, np.log(1.3)), "bernoulli").pooled["qcbm"].low > 0 for _ in range(20)]
+    assert np.mean(found) > 0.8
+    nulls = [compare_scores(planted_scores(rng, 0.0), "bernoulli").pooled["qcbm"].excludes_zero for _ in range(studies)]
+    assert sum(nulls) <= stats.binom.isf(1e-4, studies, 0.05)
+
+
+def test_holm_keeps_the_error_rate_over_cells():
+    rng, studies = np.random.default_rng(1), 60
+    false = 0
+    for _ in range(studies):
+        d = rng.normal(0, 0.3, (8, 5))
+        tables = [scored([(float(np.exp(x)), 1.0) for x in row]).assign(cell=f"cell={k}") for k, row in enumerate(d)]
+        scores = pd.concat(tables, ignore_index=True)
+        cells = cell_effects(scores, pair_up(scores, "bernoulli"), "bernoulli")
+        false += (cells["p_holm"] < 0.05).any()
+    assert false <= stats.binom.isf(1e-4, studies, 0.05)
+
+
+def test_arms_frame_holds_what_stands_beside_the_pooled_effect(written):
+    study = written(improvements={"bernoulli": 0, "qcbm": 30, "gaussian": -20}, cells=[{"n": n} for n in range(4)])
+    comparison = compare(load(study))
+    arms, cells = comparison.arms.set_index("arm"), comparison.cells
+    assert list(arms.index) == ["qcbm", "gaussian"] and (arms["reason"] == "").all()
+    for arm, row in arms.iterrows():
+        d = cells.loc[(cells["arm"] == arm) & (cells["horizon"] == 40), "d"].astype(float)
+        assert (row["d"], row["cells"], row["pairs"]) == (pytest.approx(d.mean()), 4, 12)
+        assert row["prediction_low"] < row["low"] < row["d"] < row["high"] < row["prediction_high"]
+        assert row["flip_p"] == 0.125 and row["p"] <= row["p_holm"] <= 2 * row["p"]
+        assert row["random_d"] == pytest.approx(row["d"], abs=0.05) and row["random_cells"] == 4
+    wins = comparison.wins.set_index(["arm", "over"])
+    assert wins.loc[("qcbm", "pairs"), "wins"] == 12 and wins.loc[("gaussian", "cells"), "rate"] == 0
+
+
+def test_any_arm_may_be_the_baseline(written):
+    results = load(written(improvements={"bernoulli": 0, "qcbm": 30, "gaussian": -20}))
+    there, back = compare(results).pooled["qcbm"], compare(results, "qcbm").pooled["bernoulli"]
+    assert (there.estimate, there.low) == pytest.approx((-back.estimate, -back.high))
+    assert set(compare(results, "qcbm").arms["arm"]) == {"bernoulli", "gaussian"}
+    with pytest.raises(ResultsError, match="did you mean gaussian"):
+        compare(results, "gausian")
+
+
+def test_failures_count_as_losses_beside_the_win_rate(written):
+    comparison = compare(load(written(statuses={("qcbm", 0, 0): ("failed", 25)})))
+    wins = comparison.wins.set_index("over")
+    assert list(wins.loc["pairs", ["wins", "losses"]]) == [5, 0]
+    assert list(wins.loc["pairs with failures as losses", ["wins", "losses"]]) == [5, 1]
+    assert "pairs with failures as losses" not in set(compare(load(written("whole"))).wins["over"])
+
+
+def test_cell_that_lost_every_pair_does_not_hold_back_the_horizon(written):
+    statuses = {("qcbm", 0, r): ("failed", 30) for r in range(3)}
+    comparison = compare(load(written(statuses=statuses)))
+    assert comparison.horizon == 40 and comparison.arms["cells"].tolist() == [1]
+    reasons = comparison.cells.set_index(["cell", "horizon"])["reason"].to_list()
+    assert reasons == ["", "no pair is scored: 3 failed, 0 unfinished", "", ""]
+    assert comparison.arms["reason"].tolist() == ["an effect in one cell is not pooled"]
+
+
+def test_values_that_cannot_be_logged_are_named(study):
+    break_curve(study, "qcbm", 0, 1, {38: -0.5, 3: float("nan")})
+    found = broken_values(load(study))
+    assert found[["arm", "replicate", "epoch"]].to_numpy().tolist() == [["qcbm", 1, 3], ["qcbm", 1, 38]]
+    assert broken_values(load(study))["mmd_v"].tolist()[1] == -0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"replicates": {"bernoulli": []}}, "no cell in common with bernoulli"),
+        ({"statuses": {("qcbm", c, r): ("pending", 0) for c in (0, 1) for r in range(3)}}, "no pair of trials"),
+        ({"replicates": {"bernoulli": [0], "qcbm": [0]}, "cells": [{"n": 1}]}, "one cell is not pooled"),
+    ],
+)
+def test_frames_say_why_they_are_empty(written, settings, reason):
+    comparison = compare(load(written(**settings)))
+    assert reason in comparison.arms["reason"].iloc[0] and comparison.arms["d"].isna().all()
+    assert (comparison.cells.loc[comparison.cells["low"].isna(), "reason"] != "").all()
 
 
 def test_final_score_is_the_mean_of_the_window(study):
@@ -175,3 +271,16 @@ def test_ties_are_counted_and_left_out():
 )
 def test_signed_percent(d, text):
     assert signed_percent(d) == text
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.001, 1000))
+def test_pooled_effect_knows_neither_scale_nor_order_nor_side(seed, factor):
+    scores = planted_scores(np.random.default_rng(seed), 0.1, cells=4, pairs=3)
+    shuffled = scores.sample(frac=1, random_state=seed).assign(mmd_v=lambda table: factor * table["mmd_v"])
+    names = ["d", "low", "high", "p", "prediction_low", "prediction_high", "flip_p", "tau", "random_d", "random_low"]
+    first, second = (compare_scores(each, "bernoulli").arms.iloc[0] for each in (scores, shuffled))
+    assert second[names].to_list() == pytest.approx(first[names].to_list(), rel=1e-6, abs=1e-6)
+    back = compare_scores(scores, "qcbm").arms.iloc[0]
+    flipped = [-back["d"], -back["high"], -back["low"], back["p"], -back["random_d"]]
+    assert first[["d", "low", "high", "p", "random_d"]].to_list() == pytest.approx(flipped, rel=1e-6, abs=1e-6)

@@ -17,11 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from analysis import tables
+from analysis.power import Design, Spread, smallest_p
 from qgan.prior_settings import BernoulliSettings
 from qgan.settings import DataSettings, ScoreSettings, TrainSettings
 from qgan.trial import Trial
 from qgan.wgan import Wgan
-from study.detectable import Spread, detectable_improvement, smallest_p
 from study.estimate import describe_cost, describe_power, work
 from study.ledger import Ledger
 from study.memory import generation_bytes, network_bytes, peak_bytes, step_bytes
@@ -36,7 +36,7 @@ from study.spec import Study, load
 @pytest.mark.parametrize("pairs", [2, 6, 20])
 @pytest.mark.parametrize("correlation", [0.0, 0.5])
 def test_the_detectable_effect_of_one_cell_has_the_power_it_names(pairs: int, correlation: float) -> None:
-    effect = math.log1p(detectable_improvement(1, pairs, Spread(0.2, correlation)))
+    effect = Design(pairs).detectable(Spread(0.2, correlation))
     rng = np.random.default_rng(0)
     shared = math.sqrt(correlation) * rng.normal(size=(20_000, pairs))
     arms = [0.2 * (shared + math.sqrt(1 - correlation) * rng.normal(size=(20_000, pairs))) for _ in range(2)]
@@ -45,11 +45,11 @@ def test_the_detectable_effect_of_one_cell_has_the_power_it_names(pairs: int, co
 
 
 def test_the_detectable_effect_over_cells_counts_their_differences_too() -> None:
-    effect = math.log1p(detectable_improvement(10, 6, Spread(0.2, 0.0, 0.3)))
+    effect = Design(6, 10).detectable(Spread(0.2, 0.0, 0.3))
     rng = np.random.default_rng(0)
     cells = effect + 0.3 * rng.normal(size=(20_000, 10)) + 0.2 * math.sqrt(2 / 6) * rng.normal(size=(20_000, 10))
     assert np.mean(stats.ttest_1samp(cells, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.015)
-    assert detectable_improvement(1, 1, Spread()) == math.inf
+    assert Design(1).detectable(Spread(0.2)) == math.inf
 
 
 @pytest.mark.parametrize("differences", [2, 5, 6, 10])

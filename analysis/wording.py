@@ -1,0 +1,34 @@
+"""Numbers as people read them: counts, intervals in per cent, win rates, p values."""
+
+import numpy as np
+
+from analysis.effects import WinRate, signed_percent
+from analysis.inference import Interval
+
+
+def plural(count: int, noun: str) -> str:
+    """1 pair, 2 pairs."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def interval_text(effect: Interval) -> str:
+    """The interval of a log ratio in per cent, such as +12 % to +40 %."""
+    if not np.isfinite(effect.low):
+        return "none"
+    return f"{signed_percent(effect.low)} to {signed_percent(effect.high)}"
+
+
+def win_text(rate: WinRate, noun: str) -> str:
+    """Wins with their exact interval and p, such as 7 of 10 cells (95 % interval 35 % to 93 %, p = 0.34)."""
+    if not rate.count:
+        return f"no decided {noun}"
+    ties = f", {plural(rate.ties, 'tie')} left out" if rate.ties else ""
+    return (
+        f"{rate.wins} of {plural(rate.count, noun)} (95 % interval {100 * rate.low:.0f} % to "
+        f"{100 * rate.high:.0f} %, two-sided {p_text(rate.p)}{ties})"
+    )
+
+
+def p_text(p: float) -> str:
+    """p = 0.34, or p < 0.001."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
