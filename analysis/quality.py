@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.results import Results
@@ -147,3 +148,25 @@ def fault(names: pd.Series, values: pd.Series) -> NDArray[np.float64]:
     sides = sign.to_numpy(float)
     away = values.to_numpy(float) - ideal
     return np.where(sides == 0, np.abs(away), np.maximum(sides * away, 0.0))
+
+
+def channel_means(results: Results, cell: str, epoch: int) -> pd.DataFrame:
+    """Unbiased MMD of every channel, mean of the final window up to `epoch`: arm, replicate, channel, value, floor.
+
+    Channels by name where a trial of the cell has images, else by number.
+    """
+    rows: list[tuple[str, int, str, float, float]] = []
+    trials = [trial for trial in results.plan.trials if trial.cell_name == cell and trial.key in results.curves]
+    images = next((found for trial in trials if (found := results.images(trial.key)) is not None), None)
+    for trial in trials:
+        curve = results.curves[trial.key]
+        late = pc.and_(pc.greater(curve["epoch"], epoch - results.plan.window), pc.less_equal(curve["epoch"], epoch))
+        window = curve.filter(pc.and_(late, pc.is_valid(curve["channel_mmd_u"])))
+        if len(window):
+            values, floors = (
+                np.array(window[name].to_pylist(), float).mean(0) for name in ("channel_mmd_u", "channel_floor_u")
+            )
+            names = [each["name"] for each in images.channels] if images else [str(k) for k in range(len(values))]
+            place = (trial.arm, trial.replicate)
+            rows += [(*place, *each) for each in zip(names, values.tolist(), floors.tolist(), strict=True)]
+    return pd.DataFrame(rows, columns=["arm", "replicate", "channel", "value", "floor"])

@@ -167,6 +167,15 @@ def _quality(results: Results) -> dict[str, Any]:
             for name, about in quality.QUALITY.items()
             if name in floors
         ]
+        channels = quality.channel_means(results, str(cell), int(str(epoch)))
+        means = channels.groupby(["channel", "arm"], sort=False)["value"].mean().to_dict()
+        for name, floor in channels.groupby("channel", sort=False)["floor"].mean().items():
+            about = {
+                "label": f"MMD of {str(name).replace('_', ' ')}",
+                "unit": "",
+                "meaning": f"unbiased, of this channel alone; mean of the last {results.plan.window} epochs",
+            }
+            rows.append({"about": about, "floor": floor, "values": [means.get((name, arm), np.nan) for arm in arms]})
         swapped = swaps[swaps["score"] == "mmd_u"].set_index(["arm", "prior"])["value"].to_dict()
         own_mmd = {arm: values.get(("mmd_u", arm), np.nan) for arm in arms}
         tables.append({"cell": cell, "epoch": epoch, "arms": arms, "rows": rows, "swaps": swapped, "own_mmd": own_mmd})

@@ -17,6 +17,7 @@ import seaborn as sns
 from scipy.stats import spearmanr
 
 from analysis import load
+from analysis.quality import QUALITY
 
 BETTER_WHEN_HIGH = ("precision", "recall", "density", "coverage", "distinct_share", "code_fidelity", "code_coverage")
 NEITHER = (
@@ -66,7 +67,8 @@ def main(results: Path, folder: Path) -> None:
         axes.axvline(0, color="0.3", linewidth=1)
         axes.set(xlim=(-1.05, 1.05), ylabel="", xlabel="Spearman's rank correlation with the MMD along training\n"
                  "(signed so that +1 means: better where the MMD is lower); one point per trial")  # fmt: skip
-        axes.legend(title="epochs", loc="lower left")
+        axes.set_yticks(range(len(means)), [QUALITY[name].label for name in means.index])
+        axes.legend(title="epochs", loc="upper center", bbox_to_anchor=(0.5, 1.08), ncols=2, frameon=False)
         figure.savefig(folder / "mmd-and-quality.png", dpi=150, facecolor="white")
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -79,3 +81,12 @@ def test_missing_scores_are_fine_and_damaged_ones_are_named(written):
     assert "scores.parquet" in results.damaged[second] and "floor" in results.damaged[third]
     assert second not in results.curves and second not in set(full_scores(results)["key"])
     assert full_scores(load(written("none"))).empty and summarise(full_scores(load(written("other")))).empty
+
+
+def test_the_report_shows_full_scores_swaps_and_channels(scored_study: Path) -> None:
+    from analysis.report import render
+
+    html = render(load(scored_study))
+    assert "Full scores" in html
+    for word in ("KID", "broken grains", "code fidelity", "Prior swap", "Shuffled codes"):
+        assert word in html, word
