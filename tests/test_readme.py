@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qgan.ebsd.ang import write_ang
+from qgan.ebsd.ang_writer import write_ang
 from qgan.ebsd.synthetic_maps import synthetic_map
 
 ROOT = Path(__file__).parent.parent

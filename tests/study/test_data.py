@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from qgan.ebsd.ang import write_ang
+from qgan.ebsd.ang_writer import write_ang
 from qgan.ebsd.dataset import read_footer, read_patches
 from qgan.ebsd.synthetic_maps import synthetic_map
 from qgan.errors import InputError

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qgan.ebsd.ang import write_ang
+from qgan.ebsd.ang_writer import write_ang
 from qgan.ebsd.readers import read_scan
-from qgan.ebsd.scan import BCC, FCC, NOISE, OTHER, Scan
+from qgan.ebsd.scan import BCC, FCC, NOISE, OTHER, Phase, Scan
 from qgan.errors import InputError
 
 FERRITE = ("Iron bcc (old)", 43, "2.866 2.866 2.866 90 90 90")
@@ -52,8 +52,11 @@ def points(columns: int = 5, rows: int = 4, step: float = 0.5) -> np.ndarray:
 
 
 def same_map(a: Scan, b: Scan) -> None:
-    for field in ("euler", "phase", "quality", "confidence"):
+    for field in ("euler", "phase", "quality"):
         np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
+    assert (a.confidence is None) == (b.confidence is None)
+    if a.confidence is not None:
+        np.testing.assert_array_equal(a.confidence, b.confidence)
     assert a.step_um == pytest.approx(b.step_um)
 
 
@@ -199,10 +202,76 @@ def not_a_number() -> np.ndarray:
     return np.where(np.arange(8) < 3, np.nan, points())
 
 
+def test_a_hexagonal_grid_is_resampled_without_using_a_point_twice(write: Write) -> None:
+    rows = hexagonal()
+    scan = read_scan(write(rows))
+    assert scan.step_um == pytest.approx(0.5)
+    assert scan.shape == (8, 10)
+    kept = scan.quality[~np.isnan(scan.quality)]
+    assert len(np.unique(kept)) == len(kept) == 80
+    row, column = np.indices(scan.shape)
+    point = (scan.quality - 50).astype(int)  # the number of the point each pixel took
+    distance = np.hypot(rows[point, 3] - column * 0.5, rows[point, 4] - row * 0.5)
+    assert distance.max() < 0.5 * 0.67  # half a step along the row, half a row across
+    assert "20 of 100 points are left out" in scan.warnings[0]
+    shuffled = np.random.default_rng(0).permutation(rows)
+    same_map(read_scan(write(shuffled, name="shuffled.ang")), scan)
+
+
+VERSION_7 = """# HEADER: Start
+# NOTES: Start
+# Version 3: phi1, PHI, phi2, x, y, iq, ci, phase
+# Phase index: 0 for single phase, starting at 1 for multiphase
+# NOTES: End
+# COLUMN_COUNT: 10
+# COLUMN_HEADERS: phi1, PHI, phi2, x, y, IQ, CI, {}
+# COLUMN_UNITS: radians, radians, radians, microns, microns, , , , , degrees
+# COLUMN_NOTES: Start
+# Column 8: Phase index
+# COLUMN_NOTES: End
+# HEADER: End
+"""
+
+
+def test_headers_of_version_7_name_their_columns(write: Write) -> None:
+    rows = points()
+    rows[:, 7] = 1 + np.arange(20) % 2
+    expected = read_scan(write(rows, (FERRITE, AUSTENITE)))
+    usual = VERSION_7.format("Phase index, SEM, Fit")
+    same_map(read_scan(write(rows, (FERRITE, AUSTENITE), edit=lambda text: text + usual, name="after.ang")), expected)
+    assert len(expected.phases) == 2
+
+    def swap(text: str) -> str:
+        lines = [line.split() if line[0].isdigit() else line for line in text.splitlines(keepends=True)]
+        moved = [line if isinstance(line, str) else " ".join([*line[:7], "7.5", *line[7:9]]) + "\n" for line in lines]
+        return VERSION_7.format("Fit, Phase index, SEM") + "".join(moved)
+
+    scan = read_scan(write(rows, (FERRITE, AUSTENITE), edit=swap, name="swapped.ang"))
+    same_map(scan, expected)
+    assert scan.warnings == ()
+
+
+def test_mtex_writes_point_groups_and_may_put_the_phase_last(write: Write) -> None:
+    rows = points()
+    rows[:, 7] = 1 + np.arange(20) % 2
+    groups = tuple((name, "m-3m", cell) for name, _, cell in (FERRITE, AUSTENITE))
+    expected = read_scan(write(rows, groups))
+    assert set(np.unique(expected.phase)) == {BCC, FCC}
+
+    def last(text: str) -> str:
+        lines = [line.split() if line[0].isdigit() else line for line in text.splitlines(keepends=True)]
+        return "".join(
+            line if isinstance(line, str) else " ".join([*line[:7], "0.73", "1.2", line[7]]) + "\n" for line in lines
+        )
+
+    scan = read_scan(write(rows, groups, edit=last, name="last.ang"))
+    same_map(scan, expected)
+    assert "column 10 is taken" in scan.warnings[0]
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        (hexagonal(), "hexagonal"),
         (oblong(), "not square"),
         (scattered(), "not a map"),
         (points(rows=1), "one line"),
@@ -223,7 +292,8 @@ def test_what_is_not_a_square_map_is_refused_in_a_sentence(write: Write, rows: n
     [
         (b"", "empty"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
-        (b"Channel Text File\nPrj test\n", "ctf"),
+        (b"Channel Text File\nPrj test\n", "no line names its columns"),
+        (b"[General]\nVersion=5.0\n[Fields]\nCount=0\n", "no Count"),
         (b"PAR1" + bytes(50), "Parquet"),
         (bytes(range(256)) * 40, "not a scan"),
         (b"Dear reader,\nthis is a letter.\n", "not a scan"),
@@ -256,6 +326,31 @@ def test_garbage_never_ends_in_a_traceback(tmp_path: Path, garbage: bytes, with_
     path.write_bytes((b"# TEM_PIXperUM 1\n# Phase 1\n" if with_header else b"") + garbage)
     with pytest.raises(InputError):
         read_scan(path)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), step=st.floats(0.01, 30), has_confidence=st.booleans())
+def test_any_map_comes_back_unchanged(tmp_path: Path, seed: int, step: float, has_confidence: bool) -> None:
+    rng = np.random.default_rng(seed)
+    shape = tuple(rng.integers(4, 12, 2))
+    phase = rng.integers(0, 4, shape).astype(np.uint8)
+    euler = (rng.random((*shape, 3)) * [2 * np.pi, np.pi, 2 * np.pi]).astype(np.float32)
+    quality = rng.uniform(1, 5000, shape).astype(np.float32)
+    confidence = rng.uniform(-0.9, 1, shape).astype(np.float32)
+    euler[phase == NOISE] = 0
+    phases = (
+        Phase(1, "Iron bcc", 2.8665, BCC),
+        Phase(2, "known to the user only", 9.25, FCC),
+        Phase(5, "Cementite, gamma", 5.09, OTHER),
+    )
+    scan = Scan("map", euler, phase, quality, "IQ", confidence if has_confidence else None, step, "test", phases)
+    path = tmp_path / "map.ang"
+    write_ang(path, scan)
+    back = read_scan(path)
+    same_map(back, scan)
+    assert [(p.id, p.name, p.lattice_angstrom, p.code) for p in back.phases] == [
+        (p.id, p.name, p.lattice_angstrom, p.code) for p in phases
+    ]
 
 
 def test_a_synthetic_map_comes_back_unchanged(tmp_path: Path, bainite: Scan) -> None:

@@ -81,13 +81,34 @@ def test_lath_patches(lath: list[Scan]) -> None:
         assert len(patches) >= least
 
 
+@pytest.mark.parametrize("name", ["ni_superalloy.cpr", "ni_superalloy.crc"])
+def test_ni_superalloy(scans: Path, name: str) -> None:
+    scan = read_scan(scans / name)
+    assert (scan.shape, scan.step_um, scan.quality_kind) == ((243, 359), pytest.approx(0.12), "BC")
+    assert scan.share(FCC) == 1
+    assert scan.quality.mean() == pytest.approx(110.52, abs=0.01)
+    assert "5199 of 87237 points have an orientation although" in scan.warnings[0]  # cleaned before: hit rate 94.1 %
+
+
+def test_ni_levels(scans: Path) -> None:
+    assert np.nanmedian(measured(read_scan(scans / "ni_superalloy.cpr"))[2]) == pytest.approx(0.35, abs=0.02)
+
+
+def test_decimal_points_and_commas_are_one_map(scans: Path) -> None:
+    points, commas = read_scan(scans / "Test_US_1.ctf"), read_scan(scans / "Test_European_1.ctf")
+    assert (points.shape, points.step_um, points.phases) == (commas.shape, commas.step_um, commas.phases)
+    for field in ("euler", "phase", "quality"):
+        np.testing.assert_array_equal(getattr(points, field), getattr(commas, field))
+    assert points.share(NOISE) == 0.05
+    assert read_scan(scans / "Test_US_2.ctf").share(FCC) == 0.95  # space group 225
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("Test_HeaderCache-1.ang", "no points"),
-        ("Test_US_1.ctf", "ctf"),
-        ("ni_superalloy.crc", "not a scan"),
-        ("ni_superalloy.cpr", "not a scan"),
+        ("ZeroXYCells.ctf", "one line"),
+        ("ShortFile.ctf", "one line"),
         ("bcc_lath_slices", "folder"),
     ],
 )
