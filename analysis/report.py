@@ -16,6 +16,7 @@ from analysis.inference import Interval
 from analysis.micrographs import contact_sheet
 from analysis.results import Results
 
+SWAPS = ("fair", "marginals", "shuffled")  # priors that stand in for a trained one
 IMAGES = 3  # of each arm and of the real ones in an image grid
 # arXiv 2504.08728, QCBM against Bernoulli
 PUBLISHED = {
@@ -176,9 +177,12 @@ def _quality(results: Results) -> dict[str, Any]:
                 "meaning": f"unbiased, of this channel alone; mean of the last {results.plan.window} epochs",
             }
             rows.append({"about": about, "floor": floor, "values": [means.get((name, arm), np.nan) for arm in arms]})
-        swapped = swaps[swaps["score"] == "mmd_u"].set_index(["arm", "prior"])["value"].to_dict()
-        own_mmd = {arm: values.get(("mmd_u", arm), np.nan) for arm in arms}
-        tables.append({"cell": cell, "epoch": epoch, "arms": arms, "rows": rows, "swaps": swapped, "own_mmd": own_mmd})
+        known = here[here["score"] == "mmd_u"].set_index(["arm", "prior"])["value"].to_dict()
+        swapped = [
+            {"arm": arm, "values": [known.get((arm, prior), np.nan) for prior in (quality.OWN, *SWAPS)]}
+            for arm in dict.fromkeys(swaps["arm"])
+        ]
+        tables.append({"cell": cell, "epoch": epoch, "arms": arms, "rows": rows, "swaps": swapped})
     profile = figures.profile_figure(summary, colours=figures.arm_colours(results.plan.arms))
     return {"profile": figures.svg(profile), "quality": tables}
 
