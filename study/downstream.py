@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -84,21 +85,30 @@ def _images(job: Job, label: str, count: int) -> "Tensor":
 
 
 def _table(rows: Sequence["Accuracy"], labels: Sequence[str]) -> Table:
+    """One row per classifier and k, narrow enough for 80 columns."""
     table = Table(
-        title=f"balanced accuracy on real patches of other maps ({', '.join(labels)}); mean ± standard deviation over "
-        f"seeds of the classifiers, of one generator each; gain: less that on real patches alone, seed by seed",
+        title=f"balanced accuracy on real patches of other maps ({', '.join(labels)})",
+        caption="mean ± standard deviation over seeds of the classifiers, of one generator each; gain: of both over "
+        "real alone, seed by seed; k = 0: synthetic alone",
         title_justify="left",
+        caption_justify="left",
+        box=SIMPLE,
+        pad_edge=False,
     )
-    for heading in ("classifier", "parameters", "real patches each", "trained on", "balanced accuracy", "gain"):
-        table.add_column(heading, justify="right" if heading in ("parameters", "real patches each") else "left")
-    groups: dict[tuple[str, int, str], list[float]] = {}
-    sizes = {row.classifier: row.parameters for row in rows}
+    for heading in ("classifier", "numbers", "k", "real", "real+synthetic", "gain"):
+        table.add_column(heading, justify="right" if heading in ("numbers", "k") else "left", no_wrap=True)
+    sizes = {row.classifier: str(row.parameters) for row in rows}
+    found: dict[tuple[str, int], dict[str, list[float]]] = {}
     for row in rows:  # seeds ascend in every group
-        groups.setdefault((row.classifier, row.k, row.arm), []).append(row.balanced_accuracy)
-    for (classifier, k, arm), values in sorted(groups.items()):
-        gains = [more - less for more, less in zip(values, groups.get((classifier, k, "real"), []), strict=False)]
-        gain = "" if arm != "real+synthetic" else _shown(gains, "+.3f")
-        table.add_row(classifier, str(sizes[classifier]), str(k), arm, _shown(values, ".3f"), gain)
+        found.setdefault((row.classifier, row.k), {}).setdefault(row.arm, []).append(row.balanced_accuracy)
+    for (classifier, k), by_arm in sorted(found.items()):
+        real, both = by_arm.get("real"), by_arm.get("real+synthetic")
+        if real and both:
+            gains = [more - less for more, less in zip(both, real, strict=True)]
+            shown = [_shown(real, ".3f"), _shown(both, ".3f"), _shown(gains, "+.3f")]
+        else:
+            shown = ["", _shown(by_arm["synthetic"], ".3f"), ""]
+        table.add_row(classifier, sizes[classifier], str(k), *shown)
     return table
 
 
