@@ -84,8 +84,11 @@ QUALITY = {
     "mask_broken": _lower("broken grains", "", _MASK, "share of masks that are not one piece"),
     "mask_off_centre": _lower("grains off the centre", "", _MASK, "share of masks without the middle of the image"),
     "distinct_share": _share("distinct images", _CODE, "different images among those drawn, over their number"),
-    "code_fidelity": _share("code fidelity", _CODE, "share of drawn codes whose image passes for real"),
-    "code_coverage": _share("code coverage", _CODE, "share of the passing codes that were drawn"),
+    "code_fidelity": _share(
+        "code fidelity", _CODE, "share of drawn codes, copies left out, whose image passes for real"
+    ),
+    "code_rate": _share("code rate", _CODE, "share of drawn codes whose image passes for real and is no copy"),
+    "code_coverage": _share("code coverage", _CODE, "share of the passing codes without a copy that were drawn"),
 }
 
 

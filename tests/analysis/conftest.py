@@ -151,7 +151,7 @@ def _write_scores(home: Path, epochs: Sequence[int], gain: float, rng: np.random
     for epoch in epochs:
         for prior in ("own", "fair"):
             for name, each in QUALITY.items():
-                if prior == "fair" and name in ("distinct_share", "code_fidelity", "code_coverage"):
+                if prior == "fair" and name.startswith(("distinct_", "code_")):
                     continue
                 sign = {"lower": 1, "higher": -1, "floor": 1}[each.better]
                 floor_fault, fault = rng.uniform(0.005, 0.02), rng.uniform(0.05, 0.2) / gain
