@@ -1,18 +1,21 @@
 """Cycles of SPSA at a trained WGAN whose networks stand still: what gains are worth, without training again."""
 
 import dataclasses
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from qgan import priors
+from qgan.circuits.codes import to_integers
 from qgan.device import arithmetic
 from qgan.ebsd.dataset import Patches
 from qgan.errors import InputError
-from qgan.prior_settings import Gains, TrainedSettings
+from qgan.prior_settings import Gains, PriorSettings, TrainedSettings
 from qgan.priors.objectives import OncePerCode
 from qgan.priors.optimizers import SpsaCycles
 from qgan.priors.trained import TrainedPrior
@@ -27,7 +30,9 @@ class Cycle:
 
     gains: Gains  # those that the event itself calibrated where it was given none
     losses: tuple[float, ...]  # of its 2 iterations + 1 evaluations, in order; those of a calibration are not in it
+    start_loss: float  # of the codes that the checkpoint's prior gives
     circuits: int  # run, those of a calibration included
+    seconds: float  # of the event
     mmds: tuple[float, ...]  # mmd_v of the scored epochs of the continuation
 
 
@@ -63,15 +68,19 @@ class FrozenWgan:
         """
         if prior.optimizer != "spsa":
             raise InputError("a cycle needs optimizer: spsa", "optimizer")
-        trial = dataclasses.replace(self.run.trial, prior=prior)
+        trial = dataclasses.replace(self.run.trial, prior=cast(PriorSettings, prior))
         built = priors.build(trial, self.run.device)
         assert isinstance(built, TrainedPrior)
         assert isinstance(built.optimizer, SpsaCycles)
         built.load_state_dict({**self.start, "optimizer": built.optimizer.state_dict(), "spent": (0, 0)})
         built.stream.manual_seed(seed(trial.pairing, "prior", name))
         built.optimizer.stream = np.random.default_rng(seed(trial.pairing, "prior SPSA", name))
+        start = time.perf_counter()
         with arithmetic("float32", self.run.device):
+            codes = built.pool if built.pool is not None else to_integers(built.sample(prior.shots))
+            start_loss = built.objective(self).measured(built.theta, codes)
             update = built.update(self)
+        seconds = time.perf_counter() - start
         assert built.optimizer.gains is not None
         mmds = []
         if continuation:
@@ -80,4 +89,4 @@ class FrozenWgan:
             self.run.horizons = [first + continuation - 1]
             epochs = [self.run.run_epoch(epoch) for epoch in range(first, first + continuation)]
             mmds = [each.mmd_v for each in epochs if each.mmd_v is not None]
-        return Cycle(built.optimizer.gains, update.losses, update.circuits, tuple(mmds))
+        return Cycle(built.optimizer.gains, update.losses, start_loss, update.circuits, seconds, tuple(mmds))

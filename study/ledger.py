@@ -103,6 +103,18 @@ class TrialFolder:
             table = pa.table(columns, schema=schema.with_metadata({tables.PATCHES_KEY: json.dumps(patches)}))
             _write_table(self.path / "images.parquet", table)
 
+    def write_cycle(self, values: dict[str, Any]) -> None:
+        """cycle.json of a cycle of SPSA at frozen networks."""
+        _write_json(self.path / "cycle.json", values)
+
+    def cycle(self) -> dict[str, Any] | None:
+        """cycle.json, or None where there is no whole one."""
+        try:
+            found = json.loads((self.path / "cycle.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
 
 class Ledger:
     """The results folder of one study."""
@@ -141,6 +153,21 @@ class Ledger:
         for each in plan.trials:
             places.setdefault(each.key, []).append({"arm": each.arm, "cell": each.cell, "replicate": each.replicate})
         _write_json(self.folder / "plan.json", {"schema": tables.SCHEMA, **vars(plan), "trials": places})
+
+    @property
+    def gains(self) -> Path:
+        """Folder of the search of SPSA's gains."""
+        return self.folder / "gains"
+
+    def write_candidates(self, rows: Sequence[dict[str, Any]]) -> None:
+        """candidates.parquet of the search of SPSA's gains."""
+        self.gains.mkdir(parents=True, exist_ok=True)
+        _write_table(self.gains / "candidates.parquet", pa.Table.from_pylist(list(rows), schema=tables.CANDIDATES))
+
+    def write_gains(self, found: dict[str, Any], cycles: Sequence[dict[str, Any]]) -> None:
+        """What the search found: cycles.parquet, then gains.json."""
+        _write_table(self.gains / "cycles.parquet", pa.Table.from_pylist(list(cycles), schema=tables.CYCLES))
+        _write_json(self.gains / "gains.json", found)
 
     @contextmanager
     def exclusive(self) -> Iterator[bool]:
