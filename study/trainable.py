@@ -90,12 +90,21 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
             if epoch.warning:
                 record.warnings.append(f"epoch {epoch.epoch}: {epoch.warning}")
             last = epoch.epoch == job.horizons[-1]
+            if epoch.checkpointed:
+                folder.keep_checkpoint()
             if last or epoch.checkpointed or time.monotonic() - written > WRITE_EVERY_S:
                 folder.write_curve(epochs)
                 folder.write_images(epochs, patches_footer)
                 folder.write_scores(epochs)
                 reached = [horizon for horizon in job.horizons if horizon <= epoch.epoch]
-                record = dataclasses.replace(record, epoch=epoch.epoch, horizon=max([record.horizon, *reached]))
+                record = dataclasses.replace(
+                    record,
+                    epoch=epoch.epoch,
+                    horizon=max([record.horizon, *reached]),
+                    seconds=epoch.seconds,
+                    mmd_v=epoch.mmd_v if epoch.mmd_v is not None else record.mmd_v,
+                    floor_v=epoch.floor_v,
+                )
                 folder.write_record(dataclasses.replace(record, status="done") if last else record)
                 written = time.monotonic()
             watch(epoch)

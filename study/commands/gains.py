@@ -47,7 +47,7 @@ def gains(
     from study.gains import start as starts
     from study.gains.estimate import estimate
     from study.gains.journal import Journal
-    from study.gains.run import JOURNAL, identity
+    from study.gains.run import identity
     from study.gains.search import require_same
     from study.ledger import Ledger
     from study.nodes import of_cluster, slots, this_machine
@@ -59,14 +59,14 @@ def gains(
     start = starts.start_job(study, patches.file(study), ledger)
     nodes = of_cluster(address, study.resources) if address is not None else [this_machine(study.resources)]
     at_once = max(1, slots(study.resources, nodes))
-    tried = require_same(Journal(ledger.gains / JOURNAL), identity(study, start))
+    tried = require_same(Journal(ledger.storage), identity(study, start))
     trained = starts.state(start, ledger) == "done"
     click.echo("\n".join(estimate(study, start, at_once, trained, tried, click.echo)))
     if dry_run:
         return
-    with ledger.exclusive() as mine:
+    with (lease := ledger.lease()).hold() as mine:
         if not mine:
-            raise InputError(f"another process is at work on {study.folder}; wait for it, or stop it")
+            raise InputError(f"another process is at work on {study.folder} ({lease.holder}); wait for it, or stop it")
         try:
             ctx.exit(_search(study, start, ledger, address, concurrency or max(1, at_once // settings.seeds)))
         except KeyboardInterrupt:
@@ -88,7 +88,7 @@ def _search(study: "Study", start: "Job", ledger: "Ledger", address: str | None,
 
     launch.connect(address, study.resources)
     path = patches.prepare(study, click.echo)
-    if not (ledger.folder / "plan.json").exists():  # `study report` asks for it
+    if not ledger.storage.exists("plan.json"):  # `study report` asks for it
         ledger.write_plan(plan.record(study, plan.trials(study), path))
     key, state = start.planned.key, starts.state(start, ledger)
     if state != "done":
@@ -120,7 +120,7 @@ def _search(study: "Study", start: "Job", ledger: "Ledger", address: str | None,
 
     with bar:
         search, found = run.search_gains(
-            study, start, ledger, pool, Journal(ledger.gains / run.JOURNAL), calibration, concurrency, ended
+            study, start, ledger, pool, Journal(ledger.storage), calibration, concurrency, ended
         )
     if found is None:
         click.echo("no candidate came to its end: their causes are above", err=True)
@@ -168,7 +168,9 @@ def _tell(search: "Search", found: "Result", ledger: "Ledger") -> None:
     for number in search.front() if search.settings.count_circuits else []:
         each = tried[number]
         click.echo(f"front: {each.circuits} circuits, {what} {each.mean:.4f} +- {each.error:.4f}, candidate {number}")
-    click.echo(f"gains: {ledger.gains / 'gains.json'}, for an arm's `gains:`; curves and importance: study report")
+    click.echo(
+        f"gains: {ledger.folder / 'gains' / 'gains.json'}, for an arm's `gains:`; curves and importance: study report"
+    )
 
 
 def _verdict(gain: "Interval") -> str:

@@ -45,9 +45,12 @@ def run(
                 click.echo(f"{each.key}  {each}")
         click.echo(f"{len(keys)} trials would run")
         return
-    with ledger.exclusive() as mine:
+    with (lease := ledger.lease()).hold() as mine:
         if not mine:
-            raise InputError(f"another `study run` is at work on {study.folder}; `study status` shows how far it is")
+            raise InputError(
+                f"another `study run` is at work on {study.folder} ({lease.holder}); `study status {file}` shows how "
+                "far it is"
+            )
         states = look(planned, ledger, longest)
         keys = [key for key, state in states.items() if state in wanted][:limit]
         _sweep(study, planned, states, keys, address)
@@ -87,6 +90,6 @@ def _sweep(
     ledger.write_plan(record(study, planned, path))
     if keys:
         first = {each.key: each for each in reversed(planned)}
-        jobs = [job(study, first[key], path, ledger.trial(key).path, states[key] == "failed") for key in keys]
+        jobs = [job(study, first[key], path, ledger.folder / "trials" / key, states[key] == "failed") for key in keys]
         click.echo(f"{len(jobs)} trials to run, up to {study.horizons[-1]} epochs each")
         launch.sweep(jobs, ledger, Progress(planned, states), study.resources)

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend
 
 from qgan.errors import InputError
-from qgan.files import whole_file
+from study.storage import Storage
+
+_NAME = "gains/journal.log"
 
 
 class Journal(BaseJournalBackend):
@@ -18,24 +19,25 @@ class Journal(BaseJournalBackend):
     it cannot be read, and its lock, for which the next process waits 30 s.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises InputError where the file is there and no journal."""
-        self.path = path
+    def __init__(self, storage: Storage) -> None:
+        """`storage` is a study's results. Raises InputError where its journal is none."""
+        self.storage = storage
         self.logs: list[dict[str, Any]] = []
-        if not path.exists():
-            return
         try:
-            self.logs = [json.loads(line) for line in path.read_text().splitlines()]
-        except (OSError, ValueError):
+            self.logs = [json.loads(line) for line in storage.read(_NAME).splitlines()]
+        except FileNotFoundError:
+            return
+        except ValueError:
             self.logs = [{}]
         if not all(isinstance(each, dict) and "op_code" in each for each in self.logs):
-            raise InputError(f"{path}: is not the journal of a search of gains; remove it to search anew")
+            raise InputError(f"{self}: is not the journal of a search of gains; remove it to search anew")
+
+    def __str__(self) -> str:
+        return f"{self.storage}/{_NAME}"
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
         return self.logs[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         self.logs += json.loads(json.dumps(logs))  # as a later process reads them
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(self.path) as temporary:
-            temporary.write_text("".join(json.dumps(each) + "\n" for each in self.logs))
+        self.storage.write(_NAME, "".join(json.dumps(each) + "\n" for each in self.logs).encode())

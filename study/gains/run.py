@@ -16,8 +16,6 @@ from study.gains.start import required, searched_prior
 from study.ledger import Ledger
 from study.spec import Study
 
-JOURNAL = "journal.log"
-
 
 def identity(study: Study, start: trainable.Job) -> dict[str, Any]:
     """Everything that makes a search another one; how many candidates and fresh seeds it has does not."""

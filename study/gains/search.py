@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import optuna
 from optuna.storages import JournalStorage
@@ -168,10 +169,12 @@ class Search:
         done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(done) < 2 * BEFORE_PRUNING:
             return {}
+        # at least five good candidates, as the method's authors ask for
         evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=max(0.1, BEFORE_PRUNING / len(done)))
-        return optuna.importance.get_param_importances(
-            self._study, evaluator=evaluator, target=lambda each: each.values[0]
-        )
+        target = (lambda each: each.values[0]) if self.settings.count_circuits else None
+        with catch_warnings():
+            simplefilter("ignore")  # that a low target is taken for good, as it is here
+            return optuna.importance.get_param_importances(self._study, evaluator=evaluator, target=target)
 
     def _seed(self, number: int) -> None:
         """A stream of its own for every candidate: a new process does not suggest again what the last one did."""
@@ -207,7 +210,7 @@ def require_same(journal: Journal, identity: Mapping[str, Any]) -> int:
     different = [name for name, value in now.items() if before is not None and before.get(name) != value]
     if different:
         raise InputError(
-            f"{journal.path}: is the journal of another search (other: {', '.join(different)}); "
+            f"{journal}: is the journal of another search (other: {', '.join(different)}); "
             "give this one another name (`study:`), or remove the journal to search anew"
         )
     return sum(each.state.is_finished() for each in study.get_trials(deepcopy=False))

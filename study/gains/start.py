@@ -46,7 +46,7 @@ def start_job(study: Study, patches_file: Path, ledger: Ledger) -> trainable.Job
     )
     trial: Trial = dataclasses.replace(arm.trial, prior=cast(PriorSettings, still))
     planned = Planned(trial.key, arm.arm, arm.cell, arm.replicate, trial)
-    job = trainable.job(study, planned, patches_file, ledger.trial(trial.key).path)
+    job = trainable.job(study, planned, patches_file, ledger.folder / "trials" / trial.key)
     return dataclasses.replace(job, horizons=[epoch], command=provenance.command())
 
 
@@ -56,12 +56,12 @@ def state(job: trainable.Job, ledger: Ledger) -> str:
     Raises CheckpointError where the checkpoint is not a whole one of this trial.
     """
     key = job.planned.key
-    found, checkpoint = ledger.state(key, job.horizons[-1]), ledger.trial(key).checkpoint
+    found, folder = ledger.state(key, job.horizons[-1]), ledger.trial(key)
     if found != "done":
         return found
-    if not checkpoint.exists():
-        raise InputError(f"{checkpoint}: there is no checkpoint; remove the folder {job.folder} to train it anew")
+    if not folder.has_checkpoint:
+        raise InputError(f"{folder.storage}: holds no checkpoint.pt; remove the folder to train its networks anew")
     from qgan.checkpoint import load
 
-    load(checkpoint, job.planned.trial)
+    load(folder.checkpoint, job.planned.trial)
     return found
