@@ -78,7 +78,8 @@ DOWNSTREAM = pa.schema(
 
 CANDIDATES = pa.schema(
     [
-        ("number", pa.int32()),  # 0, 1, ...: the order in which they were suggested; 0 is SPSA's own calibration
+        ("number", pa.int32()),  # 0, 1, ...: the order in which they were suggested
+        ("calibrated", pa.bool_()),  # whether it is SPSA's own calibration
         ("state", pa.string()),  # done | pruned | failed | running
         ("a", pa.float64()),  # the gains in Spall's names; c in radians
         ("c", pa.float64()),

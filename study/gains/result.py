@@ -58,6 +58,7 @@ def write_candidates(ledger: Ledger, search: Search) -> None:
         [
             {
                 "number": each.candidate.number,
+                "calibrated": each.candidate.gains == search.calibrated,
                 "state": each.state,
                 **dataclasses.asdict(each.candidate.gains),
                 "iterations": each.candidate.iterations,
