@@ -30,7 +30,7 @@ class GainsSearch:
 
 
 def read_gains(folder: Path) -> GainsSearch | None:
-    """The search of the study whose results folder this is; None where there was none, ResultsError for a damaged one."""
+    """The search in a study's results folder; None where there was none, ResultsError where it is damaged."""
     home = folder / "gains"
     if not (home / "candidates.parquet").exists():
         return None

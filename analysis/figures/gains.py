@@ -125,8 +125,8 @@ def _losses(axes: Axes, cycles: pd.DataFrame, start_loss: float | None) -> None:
     colours = {"best": _BEST, "calibrated": _CALIBRATED}
     sns.lineplot(means, x="circuits", y="loss", hue="gains", palette=colours, errorbar="se", ax=axes, linewidth=1.6)
     finals = cycles[cycles["evaluation"] == last].groupby("gains")
-    for name, here in finals:
-        x, y, error = (float(each) for each in (here["evaluation"].iloc[0], here["loss"].mean(), here["loss"].sem()))
+    for name, here in finals[["evaluation", "loss"]].agg({"evaluation": "max", "loss": ["mean", "sem"]}).iterrows():
+        x, y, error = here.to_numpy(float)
         axes.errorbar([x], [y], [error], fmt="o", color=colours[str(name)], ms=5, capsize=2, label=f"{name}, final")
     if start_loss is not None:
         axes.axhline(start_loss, color=INK, linestyle=":", linewidth=1, label="before the cycle")

@@ -10,6 +10,7 @@ from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -75,6 +76,12 @@ class Search:
         self.iterations = iterations
         ranges = {each.name: getattr(settings.search, each.name) for each in dataclasses.fields(settings.search)}
         self.ranges: dict[str, Range] = {name: found for name, found in ranges.items() if found is not None}
+        self._lengths = max(1, iterations // 10), iterations  # of cycles, where circuits are counted
+        self._distributions: dict[str, BaseDistribution] = {
+            name: FloatDistribution(found.low, found.high, log=found.log) for name, found in self.ranges.items()
+        }
+        if settings.count_circuits:
+            self._distributions["iterations"] = IntDistribution(*self._lengths, log=True)
         self._study = optuna.create_study(
             storage=JournalStorage(journal),
             study_name=_NAME,
@@ -85,9 +92,6 @@ class Search:
         )
         if "search" not in self._study.user_attrs:
             self._study.set_user_attr("search", dict(identity))
-        if not self._study.get_trials(deepcopy=False) and self.starts_calibrated:
-            start = {name: getattr(calibrated, name) for name in self.ranges}
-            self._study.enqueue_trial(start | ({"iterations": iterations} if settings.count_circuits else {}))
 
     @property
     def starts_calibrated(self) -> bool:
@@ -97,16 +101,17 @@ class Search:
     def begun(self) -> list[Candidate]:
         """Candidates that an earlier process asked for and did not tell about."""
         running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [self._suggest(each.number, each._trial_id) for each in running]
+        return [self._candidate(each) for each in running]
 
     def ask(self) -> Candidate | None:
         """The next candidate; None where all have been asked for."""
         trials = self._study.get_trials(deepcopy=False)
-        number = sum(each.state != TrialState.WAITING for each in trials)
-        if number >= self.settings.candidates:
-            return None
-        self._seed(number)
-        return self._suggest(number, self._study.ask()._trial_id)
+        if not any(each.state == TrialState.WAITING for each in trials):
+            if len(trials) >= self.settings.candidates:
+                return None
+            # one entry of the journal: a kill leaves all of a suggestion or nothing
+            self._study.enqueue_trial(self._suggestion(trials))
+        return self._candidate(self._frozen(self._study.ask().number))
 
     def hopeless(self, candidate: Candidate, objectives: Sequence[float]) -> bool:
         """Whether the mean over the first seeds is worse than the median of the other candidates' at the same seeds.
@@ -116,7 +121,7 @@ class Search:
         if self.settings.count_circuits or not all(map(math.isfinite, objectives)):
             return False
         trial = self._trial(candidate)
-        if not self._frozen(candidate).intermediate_values:
+        if not self._frozen(candidate.number).intermediate_values:
             trial.report(fmean(objectives), step=len(objectives))
         return trial.should_prune()
 
@@ -176,29 +181,37 @@ class Search:
             simplefilter("ignore")  # that a low target is taken for good, as it is here
             return optuna.importance.get_param_importances(self._study, evaluator=evaluator, target=target)
 
-    def _seed(self, number: int) -> None:
-        """A stream of its own for every candidate: a new process does not suggest again what the last one did."""
-        self._study.sampler = optuna.samplers.TPESampler(seed=seed("gains", self.settings.seed, number) % 2**32)
+    def _suggestion(self, trials: list[FrozenTrial]) -> dict[str, Any]:
+        """What to try after these trials, from a stream of its own for every candidate.
 
-    def _suggest(self, number: int, trial_id: int) -> Candidate:
-        """The candidate of a trial; what a killed process did not come to suggest is suggested now."""
-        self._seed(number)
-        trial = optuna.trial.Trial(self._study, trial_id)
-        for name, found in self.ranges.items():
-            trial.suggest_float(name, found.low, found.high, log=found.log)
-        iterations = self.iterations
+        So a new process does not suggest again what the last one did, and goes on as that would have.
+        """
+        number = len(trials)
+        if number == 0 and self.starts_calibrated:
+            start = {name: getattr(self.calibrated, name) for name in self.ranges}
+            return start | ({"iterations": self.iterations} if self.settings.count_circuits else {})
+        sampler = optuna.samplers.TPESampler(seed=seed("gains", self.settings.seed, number) % 2**32)
+        copy = optuna.create_study(directions=self._study.directions, sampler=sampler)
+        copy.add_trials(trials)
+        return copy.ask(self._distributions).params
+
+    def _candidate(self, found: FrozenTrial) -> Candidate:
+        """The candidate of a running trial; its parameters may not have been recorded when its process was killed."""
+        trial = optuna.trial.Trial(self._study, found._trial_id)
+        for name, each in self.ranges.items():
+            trial.suggest_float(name, each.low, each.high, log=each.log)
         if self.settings.count_circuits:
-            iterations = trial.suggest_int("iterations", max(1, self.iterations // 10), self.iterations, log=True)
-        return Candidate(number, self._gains(trial.params), iterations)
+            trial.suggest_int("iterations", *self._lengths, log=True)
+        return Candidate(found.number, self._gains(trial.params), trial.params.get("iterations", self.iterations))
 
     def _gains(self, params: Mapping[str, Any]) -> Gains:
         return dataclasses.replace(self.calibrated, **{name: params[name] for name in self.ranges})
 
-    def _frozen(self, candidate: Candidate) -> FrozenTrial:
-        return self._study.get_trials(deepcopy=False)[candidate.number]
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self._study.get_trials(deepcopy=False)[number]
 
     def _trial(self, candidate: Candidate) -> optuna.trial.Trial:
-        return optuna.trial.Trial(self._study, self._frozen(candidate)._trial_id)
+        return optuna.trial.Trial(self._study, self._frozen(candidate.number)._trial_id)
 
 
 def require_same(journal: Journal, identity: Mapping[str, Any]) -> int:

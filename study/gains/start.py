@@ -41,6 +41,7 @@ def arm_trial(study: Study) -> Planned:
 def start_job(study: Study, patches_file: Path, ledger: Ledger) -> trainable.Job:
     """The trial whose checkpoint all cycles begin at; SPSA's settings do not matter to it, and are not in its key."""
     epoch, arm = required(study).start_epoch, arm_trial(study)
+    # update_every makes another trial, and so a checkpoint of its own, of every start_epoch
     still = dataclasses.replace(
         searched_prior(study), optimizer="gd", gains_restart=True, iterations=1, update_every=epoch, train_epochs=0
     )
@@ -63,5 +64,10 @@ def state(job: trainable.Job, ledger: Ledger) -> str:
         raise InputError(f"{folder.storage}: holds no checkpoint.pt; remove the folder to train its networks anew")
     from qgan.checkpoint import load
 
-    load(folder.checkpoint, job.planned.trial)
+    epochs = len(load(folder.checkpoint, job.planned.trial)["epochs"])
+    if epochs != job.horizons[-1]:
+        raise InputError(
+            f"{folder.storage}: its checkpoint is at epoch {epochs}, and the search begins at {job.horizons[-1]}; "
+            "remove the folder to train its networks anew"
+        )
     return found

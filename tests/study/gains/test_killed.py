@@ -1,0 +1,67 @@
+"""`study gains` as typed by a user, killed with SIGKILL and typed again."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.gains import read_gains
+
+COMMAND = [sys.executable, "-m", "study", "gains", "tiny.yaml", "--concurrency", "1"]
+
+
+def began(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        COMMAND, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+    )
+
+
+def cycles(folder: Path) -> dict[str, dict[str, Any]]:
+    """Key and record of every cycle that the ledger knows."""
+    records = {}
+    for each in (folder / "results/tiny/trials").glob("*/trial.json"):
+        record = json.loads(each.read_text())
+        if "seed" in record["trial"]:
+            records[each.parent.name] = record
+    return records
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.faults)])
+def test_killed_and_typed_again_the_search_ends_as_if_never_killed(
+    kills: int, gains_file: Path, tmp_path: Path, search_here: Any
+) -> None:
+    whole, found, pool = search_here(gains_file, "study=whole")
+    chance, folder, done = random.Random(kills), gains_file.parent, {}
+    for kill in range(kills):
+        running = began(folder)
+        # the first kill falls into the search; further ones fall anywhere, the start of Ray included
+        wanted = chance.randrange(3, 12) if kill == 0 else 0
+        until = time.monotonic() + (120 if kill == 0 else chance.uniform(0.5, 12))
+        while time.monotonic() < until and running.poll() is None and not (wanted and len(cycles(folder)) >= wanted):
+            time.sleep(0.01)
+        running.send_signal(signal.SIGKILL)
+        running.communicate(timeout=60)
+        done |= {key: record for key, record in cycles(folder).items() if record["status"] == "done"}
+    ended = subprocess.run(COMMAND, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "9 candidates" in ended.stdout
+    tables = read_gains(folder / "results/tiny")
+    assert tables is not None
+    assert tables.found is not None
+    assert tables.candidates["state"].tolist() == [each.state for each in whole.tried()]
+    assert tables.candidates["objective"].tolist() == [each.mean for each in whole.tried()]
+    assert tables.candidates["a"].tolist() == [each.candidate.gains.a for each in whole.tried()]
+    assert tables.candidates["a"].is_unique
+    assert tables.found["improvement"]["estimate"] == found.improvement.estimate
+    after = cycles(folder)
+    assert len(after) == pool.run
+    for key, record in done.items():  # what was done before a kill was not done again
+        assert after[key]["attempts"] == record["attempts"]
+    assert {record["status"] for record in after.values()} == {"done"}
