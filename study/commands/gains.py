@@ -12,6 +12,7 @@ from study.exit_codes import FAILED_TRIALS, INTERRUPTED
 if TYPE_CHECKING:
     from analysis.inference import Interval
     from qgan.prior_settings import Gains
+    from study.gains.drive import Pool
     from study.gains.result import Result
     from study.gains.search import Search, Tried
     from study.ledger import Ledger
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Candidates at once; 1 gives the same suggestions every time. Default: as many as keep all slots busy.",
 )
+@click.option("--here", is_flag=True, help="One cycle after the other in this process, without Ray.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change the study file's values.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and how long, and stop.")
 @click.pass_context
@@ -35,6 +37,7 @@ def gains(
     file: Path,
     address: str | None,
     concurrency: int | None,
+    here: bool,
     assignments: tuple[str, ...],
     dry_run: bool,
 ) -> None:
@@ -53,12 +56,14 @@ def gains(
     from study.nodes import of_cluster, slots, this_machine
     from study.spec import load
 
+    if here and address is not None:
+        raise click.UsageError("--here runs without Ray: leave out --address")
     study = load(file, assignments)
     settings = starts.required(study)
     ledger = Ledger(study.folder)
     start = starts.start_job(study, patches.file(study), ledger)
     nodes = of_cluster(address, study.resources) if address is not None else [this_machine(study.resources)]
-    at_once = max(1, slots(study.resources, nodes))
+    at_once = 1 if here else max(1, slots(study.resources, nodes))
     tried = require_same(Journal(ledger.storage), identity(study, start))
     trained = starts.state(start, ledger) == "done"
     click.echo("\n".join(estimate(study, start, at_once, trained, tried, click.echo)))
@@ -68,41 +73,38 @@ def gains(
         if not mine:
             raise InputError(f"another process is at work on {study.folder} ({lease.holder}); wait for it, or stop it")
         try:
-            ctx.exit(_search(study, start, ledger, address, concurrency or max(1, at_once // settings.seeds)))
+            ctx.exit(_search(study, start, ledger, address, here, concurrency or max(1, at_once // settings.seeds)))
         except KeyboardInterrupt:
             click.echo("study: stopped; the same command goes on where it was", err=True)
             ctx.exit(INTERRUPTED)
 
 
-def _search(study: "Study", start: "Job", ledger: "Ledger", address: str | None, concurrency: int) -> int:
+def _search(study: "Study", start: "Job", ledger: "Ledger", address: str | None, here: bool, concurrency: int) -> int:
     """The exit code."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from study import launch, patches, plan
+    from study import patches, plan
     from study.gains import run
     from study.gains import start as starts
     from study.gains.journal import Journal
-    from study.gains.pool import Pool
-    from study.progress import Progress as TrialProgress
 
-    launch.connect(address, study.resources)
+    if not here:
+        from study import launch  # Ray takes seconds to import
+
+        launch.connect(address, study.resources)
     path = patches.prepare(study, click.echo)
     if not ledger.storage.exists("plan.json"):  # `study report` asks for it
         ledger.write_plan(plan.record(study, plan.trials(study), path))
-    key, state = start.planned.key, starts.state(start, ledger)
+    if starts.state(start, ledger) != "done":
+        _train(study, start, ledger, here)
+    state, record = starts.state(start, ledger), ledger.trial(start.planned.key).record()
     if state != "done":
-        click.echo(f"training the networks to epoch {start.horizons[-1]}, key {key}")
-        launch.sweep([start], ledger, TrialProgress([start.planned], {key: state}), study.resources)
-        state = starts.state(start, ledger)
-    if state != "done":
-        record = ledger.trial(key).record()
-        cause = record.cause["error"] if record is not None and record.cause else None
-        if cause is None:
-            raise KeyboardInterrupt
-        click.echo(f"the networks could not be trained: {cause}", err=True)
+        if record is None or record.cause is None:
+            raise KeyboardInterrupt  # Tune has taken it
+        click.echo(f"the networks could not be trained: {record.cause['error']}", err=True)
         return FAILED_TRIALS
-    pool = Pool(study.resources)
+    pool = _pool(study, here)
     calibration = run.calibrate(study, start, ledger, pool)
     if calibration.gains is None:
         click.echo(f"SPSA's gains could not be calibrated: {calibration.cause}", err=True)
@@ -127,6 +129,32 @@ def _search(study: "Study", start: "Job", ledger: "Ledger", address: str | None,
         return FAILED_TRIALS
     _tell(search, found, ledger)
     return 0
+
+
+def _train(study: "Study", start: "Job", ledger: "Ledger", here: bool) -> None:
+    """Train the networks that the cycles begin at, as a trial of the ledger."""
+    key = start.planned.key
+    click.echo(f"training the networks to epoch {start.horizons[-1]}, key {key}")
+    if here:
+        from study.debug import run_here
+
+        run_here(start, pdb=False)
+    else:
+        from study import launch
+        from study.progress import Progress
+
+        progress = Progress([start.planned], {key: ledger.state(key, start.horizons[-1])})
+        launch.sweep([start], ledger, progress, study.resources)
+
+
+def _pool(study: "Study", here: bool) -> "Pool":
+    if here:
+        from study.gains.here import Here
+
+        return Here()
+    from study.gains.cluster import Cluster
+
+    return Cluster(study.resources)
 
 
 def _gains(gains: "Gains") -> str:

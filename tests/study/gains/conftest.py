@@ -1,14 +1,12 @@
 """A search that a test can afford: 3 qubits, 3 iterations, 12 x 12 pixels, in the test's own process."""
 
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from study import patches, trainable
-from study.gains import evaluation as evaluations
-from study.gains.evaluation import Evaluation, Outcome
+from study.gains.here import Here
 from study.gains.journal import Journal
 from study.gains.result import Result
 from study.gains.run import calibrate, identity, search_gains
@@ -47,25 +45,6 @@ def gains_file(tmp_path: Path, patches_file: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(FILE.format(patches=patches_file, results=tmp_path / "results"))
     return path
-
-
-class Here:
-    """Runs evaluations one by one, the last one first."""
-
-    def __init__(self) -> None:
-        self.submitted: deque[Evaluation] = deque()
-        self.run = 0
-
-    def submit(self, evaluation: Evaluation) -> None:
-        self.submitted.append(evaluation)
-
-    def wait(self) -> tuple[Evaluation, Outcome]:
-        evaluation = self.submitted.pop()
-        evaluations.run(evaluation)
-        self.run += 1
-        found = evaluations.outcome(evaluation)
-        assert found is not None
-        return evaluation, found
 
 
 def search_in_this_process(

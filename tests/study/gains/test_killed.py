@@ -1,9 +1,8 @@
 """`study gains` as typed by a user, killed with SIGKILL and typed again."""
 
 import json
-import os
+import math
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -17,10 +16,14 @@ from analysis.gains import read_gains
 COMMAND = [sys.executable, "-m", "study", "gains", "tiny.yaml", "--concurrency", "1"]
 
 
-def began(folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        COMMAND, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
-    )
+def killed(folder: Path, *options: str, cycles_done: float = math.inf, seconds: float = 120.0) -> None:
+    """Start the search, and kill it after so many cycles or seconds."""
+    running = subprocess.Popen([*COMMAND, *options], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and running.poll() is None and len(cycles(folder)) < cycles_done:
+        time.sleep(0.01)
+    running.kill()
+    running.communicate(timeout=60)
 
 
 def cycles(folder: Path) -> dict[str, dict[str, Any]]:
@@ -35,19 +38,19 @@ def cycles(folder: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.faults)])
 def test_killed_and_typed_again_the_search_ends_as_if_never_killed(
-    kills: int, gains_file: Path, tmp_path: Path, search_here: Any
+    kills: int, gains_file: Path, search_here: Any
 ) -> None:
+    """The first kill falls into the search, in one process; further ones anywhere, the start of Ray included."""
     whole, found, pool = search_here(gains_file, "study=whole")
-    chance, folder, done = random.Random(kills), gains_file.parent, {}
+    chance, folder = random.Random(kills), gains_file.parent
+    done: dict[str, dict[str, Any]] = {}
     for kill in range(kills):
-        running = began(folder)
-        # the first kill falls into the search; further ones fall anywhere, the start of Ray included
-        wanted = chance.randrange(3, 12) if kill == 0 else 0
-        until = time.monotonic() + (120 if kill == 0 else chance.uniform(0.5, 12))
-        while time.monotonic() < until and running.poll() is None and not (wanted and len(cycles(folder)) >= wanted):
-            time.sleep(0.01)
-        running.send_signal(signal.SIGKILL)
-        running.communicate(timeout=60)
+        if kill == 0:
+            wanted = chance.randrange(5, 20)
+            killed(folder, "--here", cycles_done=wanted)
+            assert wanted <= len(cycles(folder)) < pool.run
+        else:
+            killed(folder, seconds=chance.uniform(1, 15))
         done |= {key: record for key, record in cycles(folder).items() if record["status"] == "done"}
     ended = subprocess.run(COMMAND, cwd=folder, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from analysis.errors import ResultsError
 from analysis.gains import read_gains
 from analysis.inference import t_interval
 from study.cli import main
@@ -65,6 +66,9 @@ def test_a_search_is_run_once_and_its_winner_is_an_arms_gains(gains_file: Path, 
     assert tables.found == written
     assert tables.candidates["objective"].tolist() == [each.mean for each in tried]
     assert len(tables.cycles) == 2 * 3 * 7
+    file.write_text("{}")
+    with pytest.raises(ResultsError, match=r"is damaged .* `study gains` writes it anew"):
+        read_gains(gains_file.parent / "results/tiny")
 
 
 def _search_cycles(folder: Path) -> set[tuple[float, ...]]:
@@ -175,5 +179,3 @@ def test_what_is_refused_before_anything_runs(gains_file: Path, search_here: Any
     assert "not a whole checkpoint" in refused("gains", gains_file)
     checkpoint.unlink()
     assert "holds no checkpoint.pt; remove the folder" in refused("gains", gains_file)
-    (gains_file.parent / "results/tiny/gains/gains.json").write_text("{}")
-    assert "is damaged" in refused("report", gains_file.parent / "results/tiny")

@@ -5,18 +5,15 @@ import ray
 from study import ledger, provenance
 from study.gains import evaluation as evaluations
 from study.gains.evaluation import Evaluation, Outcome
-from study.nodes import Node, slots
 from study.sections import Resources
 
 _RESTARTS = 2  # of a cycle whose process died
 
 
-class Pool:
+class Cluster:
     """Runs evaluations on the connected cluster; one that the ledger knows is not run again."""
 
     def __init__(self, resources: Resources) -> None:
-        offered = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        self.slots = max(1, slots(resources, [Node(each.get("CPU", 0), each.get("GPU", 0)) for each in offered]))
         # a worker is kept from cycle to cycle, on a GPU too: it has loaded torch and the networks
         self._run = ray.remote(num_cpus=resources.cpu, num_gpus=resources.gpu, max_retries=_RESTARTS, max_calls=0)(
             evaluations.run
