@@ -6,7 +6,7 @@ import json
 import math
 import os
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 from analysis import tables
 from analysis.errors import ResultsError
 from study.lease import Lease, place, runs
-from study.storage import storage_of
+from study.storage import Storage, storage_of
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
+
+_MAGIC = b"PAR1"  # at both ends of a whole Parquet file
 
 
 class Superseded(Exception):
@@ -42,16 +44,9 @@ class TrialFolder:
         """The checkpoint that training wrote is part of the results."""
         self.storage.keep("checkpoint.pt")
 
-    @property
-    def has_checkpoint(self) -> bool:
-        return self.storage.exists("checkpoint.pt")
-
     def record(self) -> tables.TrialRecord | None:
         """trial.json, or None where the trial has not begun; ResultsError where it is damaged."""
-        try:
-            return tables.parse_trial(self.storage.read("trial.json"), f"{self.storage}/trial.json")
-        except FileNotFoundError:
-            return None
+        return _record(self.storage, "trial.json")
 
     def begin(self, key: str, *, trial: dict[str, Any], command: str, provenance: dict[str, Any],
               gpus: float = 0.0, usd_per_hour: float | None = None) -> tables.TrialRecord:  # fmt: skip
@@ -159,34 +154,25 @@ class Ledger:
         """Keys of the trials that have a folder."""
         return set(self.storage.list("trials"))
 
-    def records(self, keys: Iterable[str]) -> Iterator[tuple[str, tables.TrialRecord | None]]:
-        """The records of the trials that have begun; None for a damaged one, which counts as pending."""
-        begun = self.begun()
+    def look(self, keys: Iterable[str], longest: int) -> "Snapshot":
+        """What the results say now of the trials of these keys, up to the horizon `longest`, and of others' cost."""
+        records, damaged = {}, {}
+        for key in self.begun():
+            try:
+                record = _record(self.storage, f"trials/{key}/trial.json")
+            except ResultsError as error:
+                damaged[key] = str(error)
+            else:
+                if record is not None:
+                    records[key] = record
+        states = {}
         for key in keys:
-            if key in begun:
-                try:
-                    record = self.trial(key).record()
-                except ResultsError:
-                    yield key, None
-                else:
-                    if record is not None:
-                        yield key, record
-
-    def state(self, key: str, longest: int) -> str:
-        """done | running | failed | pending; a trial whose process is gone is pending, its checkpoint kept."""
-        folder = self.trial(key)
-        try:
-            record = folder.record()
-        except ResultsError:
-            return "pending"  # damaged: the next attempt writes it anew
-        if record is None:
-            return "pending"
-        if record.status == "failed":
-            return "failed"
-        if record.horizon >= longest and folder.storage.exists("curve.parquet"):
-            return "done"
-        alive = record.status == "running" and record.attempts and _alive(record.attempts[-1])
-        return "running" if alive else "pending"
+            state = _state(records.get(key), longest)
+            torn = _torn(self.storage, f"trials/{key}/curve.parquet") if state == "done" else None
+            if torn is not None:
+                damaged[key], state = torn, "pending"
+            states[key] = state
+        return Snapshot(states, records, damaged)
 
     def write_plan(self, plan: tables.Plan) -> None:
         """plan.json: what belongs to the study."""
@@ -211,11 +197,64 @@ class Ledger:
         return Lease(self.storage)
 
 
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What the ledger said at one moment."""
+
+    states: dict[str, str]  # key of a planned trial -> done | running | failed | pending, in the plan's order
+    records: dict[str, tables.TrialRecord]  # of every trial that has begun, planned or not
+    damaged: dict[str, str]  # key -> which file is damaged, and how; such a trial is pending, its record written anew
+
+
+def lost_in_a_row(record: tables.TrialRecord) -> int:
+    """How many of the last attempts died without a new checkpoint."""
+    count = 0
+    for attempt in reversed(record.attempts):
+        if attempt.get("ended") != "lost" or attempt.get("checkpoint") is not None:
+            break
+        count += 1
+    return count
+
+
+def checkpointed(record: tables.TrialRecord) -> int:
+    """The epoch of the checkpoint from which the next attempt goes on; 0 for none."""
+    return max((attempt.get("checkpoint") or 0 for attempt in record.attempts), default=0)
+
+
 def failed(record: tables.TrialRecord, error: str, epoch: int, log: str) -> tables.TrialRecord:
     """The record of a trial that cannot go on, with its cause in one line and the last lines of its log."""
     attempts = [*record.attempts[:-1], {**record.attempts[-1], "ended": "failed"}]
     cause = {"error": error, "epoch": epoch, "log": log}
     return dataclasses.replace(record, status="failed", epoch=epoch, cause=cause, attempts=attempts)
+
+
+def _record(storage: Storage, name: str) -> tables.TrialRecord | None:
+    try:
+        return tables.parse_trial(storage.read(name), f"{storage}/{name}")
+    except FileNotFoundError:
+        return None
+
+
+def _torn(storage: Storage, name: str) -> str | None:
+    """What is wrong with a Parquet file, from its ends alone; None where it looks whole."""
+    try:
+        first, last = storage.ends(name, 2 * len(_MAGIC))
+    except FileNotFoundError:
+        return f"{storage}/{name}: lost; its trial counts as pending"
+    if first.startswith(_MAGIC) and last.endswith(_MAGIC) and len(last) == 2 * len(_MAGIC):
+        return None
+    return f"{storage}/{name}: torn; its trial counts as pending"
+
+
+def _state(record: tables.TrialRecord | None, longest: int) -> str:
+    """A trial whose process is gone is pending, its checkpoint kept."""
+    if record is None:
+        return "pending"
+    if record.status == "failed":
+        return "failed"
+    if record.horizon >= longest:
+        return "done"
+    return "running" if record.status == "running" and record.attempts and _alive(record.attempts[-1]) else "pending"
 
 
 def _alive(attempt: dict[str, Any]) -> bool:
