@@ -1,5 +1,6 @@
 """`study gains`: Optuna searches the gain sequence of SPSA."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,8 @@ def gains(
     with lease.hold() as mine:
         if not mine:
             raise InputError(f"another process is at work on {study.folder} ({lease.holder}); wait for it, or stop it")
+        # a batch system sends SIGTERM and means Ctrl-C
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
         try:
             candidates = concurrency or max(1, at_once // settings.seeds)
             ctx.exit(_search(study, start, ledger, lease, address, here, candidates))
@@ -103,7 +106,9 @@ def _search(
     if not here:
         from study import launch  # Ray takes seconds to import
 
+        terminated = signal.getsignal(signal.SIGTERM)
         launch.connect(address, study.resources)
+        signal.signal(signal.SIGTERM, terminated)  # Ray has put its own in place
     path = patches.prepare(study, click.echo)
     if not ledger.storage.exists("plan.json"):  # `study report` asks for it
         ledger.write_plan(plan.record(study, plan.trials(study), path))
