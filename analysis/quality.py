@@ -94,10 +94,10 @@ def full_scores(results: Results) -> pd.DataFrame:
 
     NaN marks a score without a meaning, or real images without such a score; rows of unknown scores are left out.
     """
-    frames = []
+    frames, tables = [], results.full_scores()
     for trial in results.plan.trials:
-        if trial.key in results.scores:
-            found = results.scores[trial.key].to_pandas()
+        if trial.key in tables:
+            found = tables[trial.key].to_pandas()
             place = {"key": trial.key, "arm": trial.arm, "cell": trial.cell_name, "replicate": trial.replicate}
             frames.append(found[found["score"].isin(QUALITY)].assign(**place))
     if not frames:

@@ -31,6 +31,8 @@ def _failures(findings: Findings) -> list[dict[str, Any]]:
             cause = record.cause or {}
             causes.append(str(cause.get("error", "no cause recorded")))
             log = str(cause.get("log") or "")
+        if trial.key in results.unread:
+            causes.append(results.unread[trial.key])
         causes += [f"warning at {each}" for each in (record.warnings if record is not None else [])]
         if causes:
             rows.append({"trial": trial, "record": record, "cause": "; ".join(causes), "log": log})
