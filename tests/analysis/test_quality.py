@@ -81,7 +81,7 @@ def test_missing_scores_are_fine_and_damaged_ones_are_named(written):
     assert set(results.unread) == {second, third} and not results.damaged
     assert not {first, second, third} & set(found) and {first, second, third} < set(results.curves)
     assert set(full_scores(results)["key"]) == set(found)
-    assert "scores.parquet" in results.unread[second] and "floor" in results.damaged[third]
+    assert "scores.parquet" in results.unread[second] and "floor" in results.unread[third]
     assert full_scores(load(written("none"))).empty and summarise(full_scores(load(written("other")))).empty
 
 
