@@ -32,3 +32,8 @@ def win_text(rate: WinRate, noun: str) -> str:
 def p_text(p: float) -> str:
     """p = 0.34, or p < 0.001."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def chance_text(p: float) -> str:
+    """The same in a table's column of p: 0.34, < 0.001, or a dash where it is not known."""
+    return p_text(p).removeprefix("p ").removeprefix("= ") if p == p else "–"
