@@ -13,7 +13,7 @@ from analysis.findings import Findings
 from analysis.inference import Interval
 from analysis.results import Results
 from analysis.sections import SECTIONS, provenance
-from analysis.wording import chance_text, interval_text, p_text, plural, win_text
+from analysis.wording import chance_text, interval_text, p_text, plural
 
 
 def write_report(results: Results, output: Path) -> Path:
@@ -63,7 +63,6 @@ def _environment() -> jinja2.Environment:
         "p": p_text,
         "chance": chance_text,
         "nobreak": lambda sentence: sentence.replace(" %", "\u00a0%"),
-        "wins": win_text,
     }
     return environment
 

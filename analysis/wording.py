@@ -15,7 +15,10 @@ def interval_text(effect: Interval) -> str:
     """The interval of a log ratio in per cent, such as +12 % to +40 %."""
     if not np.isfinite(effect.low):
         return "none"
-    return f"{signed_percent(effect.low)} to {signed_percent(effect.high)}"
+    ends = signed_percent(effect.low), signed_percent(effect.high)
+    if ends[0] == ends[1]:  # a narrow interval shows its width
+        ends = signed_percent(effect.low, 1), signed_percent(effect.high, 1)
+    return f"{ends[0]} to {ends[1]}"
 
 
 def win_text(rate: WinRate, noun: str) -> str:
