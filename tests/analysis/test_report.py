@@ -118,6 +118,8 @@ def test_failures_and_provenance_are_named(written, tmp_path):
         ({"replicates": {"bernoulli": [0], "qcbm": [0]}, "cells": [{"latent_dim": 8}]}, "One pair says little"),
         ({"replicates": {"bernoulli": []}}, "No cell has both the baseline and another arm"),
         ({"cells": []}, "0 of 0 trials done"),
+        ({"noise": float("nan")}, "with an MMD that cannot be logged, the first nan at epoch 1"),
+        ({"every": 100}, "no epoch of its final window was scored"),
         ({"images": False}, "No trial of this cell has written images yet"),
         ({"statuses": {("qcbm", 0, 0): ("running", 10)}}, "epoch 1, images 0 to 2"),
     ],
