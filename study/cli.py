@@ -8,6 +8,7 @@ import click
 from analysis.errors import ResultsError
 from qgan.errors import InputError
 from study.commands.data import data
+from study.commands.gains import gains
 from study.commands.init import init
 from study.commands.plan import plan
 from study.commands.priors import priors
@@ -49,7 +50,7 @@ def main(verbose: bool) -> None:
     """
 
 
-for command in (data, init, plan, priors, report, run, schema, status, trial):
+for command in (data, gains, init, plan, priors, report, run, schema, status, trial):
     main.add_command(command)
 
 
