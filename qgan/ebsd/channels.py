@@ -124,15 +124,10 @@ def _reference_orientations(means: crystal.Floats, grains: Grains, settings: Set
     from_ferrite = (grains.phase[pairs[:, 0]] == BCC) & np.isin(grains.phase[pairs[:, 1]], (BCC, FCC))
     pairs, length = pairs[from_ferrite], length[from_ferrite]
     ideal = np.empty((len(pairs), 4))
-    for code, relations in (
-        (BCC, crystal.ferrite_relations(settings.ks_relation)),
-        (FCC, crystal.austenite_relations(settings.ks_relation)),
-    ):
+    for code, relations in ((BCC, crystal.ferrite_relations), (FCC, crystal.austenite_relations)):
         chosen = np.flatnonzero(grains.phase[pairs[:, 1]] == code)
-        for block in np.array_split(chosen, len(chosen) // 4096 + 1):  # bounds the memory of 440 relations
-            options = crystal.multiply(relations, means[pairs[block, 1], None])  # (block, relations, 4)
-            nearest = np.argmin(crystal.disorientation(means[pairs[block, 0], None], options), axis=1)
-            ideal[block] = options[np.arange(len(block)), nearest]
+        nearest = crystal.Nearest.to(relations(settings.ks_relation))
+        ideal[chosen] = nearest.of(means[pairs[chosen, 0]], means[pairs[chosen, 1]])
     delta = crystal.disorientation(means[pairs[:, 0]], ideal)
 
     target = np.full((grains.count, 4), np.nan)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from qgan.ebsd.channels import MASK, map_channels
 from qgan.ebsd.cleaning import CleaningRecord, clean
-from qgan.ebsd.grains import Grains, segment
+from qgan.ebsd.grains import Grains, centres, segment
 from qgan.ebsd.patchset import Patches, assemble
 from qgan.ebsd.scan import BCC, FCC, Scan
 from qgan.ebsd.settings import Settings
@@ -59,21 +59,10 @@ def cut_scan(scan: Scan, settings: Settings) -> MapPatches:
 
 
 def windows(grains: Grains, settings: Settings) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Label, first row and first column (count,) of every window, by label.
-
-    A window's centre is the grain's pixel nearest its centroid: inside the grain even for bent laths.
-    """
+    """Label, first row and first column (count,) of every window, by label; its middle is the grain's centre."""
     chosen = (grains.sizes >= settings.min_grain) & np.isin(grains.phase, _CENTRES[settings.centre])
-    rows, columns = np.nonzero(grains.labels >= 0)
-    label = grains.labels[rows, columns]
-    sizes = np.maximum(grains.sizes, 1)
-    centroid_row = np.bincount(label, rows, grains.count) / sizes
-    centroid_column = np.bincount(label, columns, grains.count) / sizes
-    distance = (rows - centroid_row[label]) ** 2 + (columns - centroid_column[label]) ** 2
-    order = np.lexsort((distance, label))
-    _, first = np.unique(label[order], return_index=True)
-    centre = order[first]
-    top, left = rows[centre] - settings.patch // 2, columns[centre] - settings.patch // 2
+    centre_row, centre_column = centres(grains)
+    top, left = centre_row - settings.patch // 2, centre_column - settings.patch // 2
     last_top, last_left = np.array(grains.labels.shape) - settings.patch
     if settings.edge == "clamp":
         top, left = np.clip(top, 0, last_top), np.clip(left, 0, last_left)

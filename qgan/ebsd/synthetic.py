@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from qgan.ebsd.patches import MapPatches, cut_scan, join
 from qgan.ebsd.patchset import Patches
 from qgan.ebsd.settings import Settings
-from qgan.ebsd.synthetic_maps import synthetic_map
+from qgan.ebsd.synthetic_maps import GENERATOR, VERSION, synthetic_map
 from qgan.errors import InputError
 
-GENERATOR = "synthetic-v1"  # bump when any pixel changes
 FIELD_UM = 15.0  # side of a patch: fewer pixels mean a coarser step, not a smaller piece of steel
 MAPS = 6  # at least: patches are split by map
 LARGEST = 640 / 60  # side of a map in patches
@@ -27,7 +26,7 @@ MICROSTRUCTURES = tuple(DENSITY)
 
 def recipe(microstructure: str, count: int, seed: int, patch: int) -> str:
     """The words that name a synthetic set; with the same versions the same words make the same bytes."""
-    return f"{GENERATOR} {microstructure} count={count} seed={seed} patch={patch}"
+    return f"{GENERATOR} generator={VERSION} {microstructure} count={count} seed={seed} patch={patch}"
 
 
 def generate(
