@@ -1,4 +1,4 @@
-"""Random geometry of synthetic maps: smooth fields, grains, bands, small rotations. Lengths in um or, where said, pixels."""
+"""Random geometry of synthetic maps: smooth fields, grains, bands, small rotations. Lengths are in um unless said."""
 
 import numpy as np
 from numpy.typing import NDArray

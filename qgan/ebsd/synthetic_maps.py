@@ -90,10 +90,15 @@ def _bainite(size: int, step_um: float, rng: np.random.Generator) -> Steel:
     t = _between_ks_and_nw(rng.uniform(0.15, 0.6))  # where measured relations lie
     habit, bain = _habit_planes_and_bain_axes(t)
     same_bain = rng.uniform(0.25, 0.6)
-    block_um, lath_um = rng.uniform(2, 4.5), rng.uniform(0.7, 1.4)  # granular bainite is coarse and nearly without laths
+    block_um, lath_um = (
+        rng.uniform(2, 4.5),
+        rng.uniform(0.7, 1.4),
+    )  # granular bainite is coarse and nearly without laths
     wavy = (places + rng.uniform(0.2, 1) * smooth(size, 4 / step_um, 2, rng)).reshape(-1, 2)
 
-    block, lath, edge_um = np.empty(size * size, np.int64), np.empty(size * size, np.int64), np.empty(size * size)
+    block: Labels = np.empty(size * size, np.int64)
+    lath: Labels = np.empty(size * size, np.int64)
+    edge_um: Floats = np.empty(size * size)
     ferrite = []  # orientations of each packet's blocks
     blocks = laths = 0
     for number, inside in zip(packets, pixels, strict=True):
@@ -112,7 +117,8 @@ def _bainite(size: int, step_um: float, rng: np.random.Generator) -> Steel:
         # a lath ends where its block does
         lath[inside] = band * (int(fine.max()) + 1) + fine + laths
         laths += count * (int(fine.max()) + 1)
-    block, lath, edge_um = (each.reshape(size, size) for each in (block, lath, edge_um))
+    shape = size, size
+    block, lath, edge_um = block.reshape(shape), lath.reshape(shape), edge_um.reshape(shape)
     q = crystal.multiply(rotations(rng.uniform(0.8, rng.uniform(1.8, 3.5), blocks), rng), np.concatenate(ferrite))
     bend_deg = rng.uniform(1.5, 4.5)
     lath_turn = vectors(np.radians(rng.uniform(1.2, 1.5 + 0.6 * bend_deg, laths)), rng)[lath]
@@ -121,7 +127,9 @@ def _bainite(size: int, step_um: float, rng: np.random.Generator) -> Steel:
 
     kind, share = rng.random(), rng.uniform(0, 0.08)
     thinness = edge_um / step_um - 0.7 * smooth(size, 1.5 / step_um, 1, rng)[..., 0]
-    film = thinness < np.quantile(thinness, share) if kind < 0.5 else _islands(block, step_um, share * (kind < 0.7), rng)
+    film = (
+        thinness < np.quantile(thinness, share) if kind < 0.5 else _islands(block, step_um, share * (kind < 0.7), rng)
+    )
     orientations[film] = parent[austenite[film]]
     quality = rng.uniform(0.45, 0.72) + rng.normal(0, rng.uniform(0.02, 0.08), blocks)[block]
     return Steel(
