@@ -42,18 +42,21 @@ def test_progress_counts_up_to_the_count() -> None:
 
 
 def test_bainite_is_bent_related_and_holds_austenite(ferrite: Patches, bainite: Patches) -> None:
-    """Levels of real scans: KAM 0.2 to 0.4 deg in ferrite, around 1.4 in lath-type steel at 0.4 um steps."""
+    """Levels of real scans: KAM 0.2 to 0.4 deg in ferrite, around 1.4 in lath-type steel at 0.4 um steps.
+
+    The two overlap on purpose: strained ferrite, granular bainite, austenite in both.
+    """
 
     def median(patches: Patches, number: int, limit: float) -> float:
         values = (KAM if number == 2 else KS_DEVIATION).decode(patches.images[:, number])
         return float(np.median(values[values <= limit]))
 
-    assert 0.2 < median(ferrite, 2, 3) < 0.6
-    assert 0.9 < median(bainite, 2, 3) < 1.7
-    assert 6 < median(ferrite, 3, 15) < 9
+    assert 0.2 < median(ferrite, 2, 3) < 0.7
+    assert 0.7 < median(bainite, 2, 3) < 1.7
+    assert 5.5 < median(ferrite, 3, 15) < 9
     assert 3.5 < median(bainite, 3, 15) < 6.2
-    assert (ferrite.images[:, 1] == 170).mean() == 0
-    assert 0.005 < (bainite.images[:, 1] == 170).mean() < 0.1
+    for patches in (ferrite, bainite):
+        assert 0.001 < (patches.images[:, 1] == 170).mean() < 0.1
     noise = [[record["flagged"] for record in patches.footer.cleaning] for patches in (ferrite, bainite)]
     assert 0.01 < np.mean(noise[0]) < 0.06 and 0.04 < np.mean(noise[1]) < 0.13
     for patches in (ferrite, bainite):
