@@ -20,10 +20,11 @@ import numpy as np
 from qgan.ebsd import synthetic_maps
 from qgan.ebsd.channels import kernel_average, ks_deviation
 from qgan.ebsd.cleaning import clean
-from qgan.ebsd.dataset import read_patches, write_patches
+from qgan.ebsd.dataset import read_patches
 from qgan.ebsd.grains import segment
 from qgan.ebsd.patches import cut_scan, windows
 from qgan.ebsd.readers import read_scan
+from qgan.ebsd.scan import Scan
 from qgan.ebsd.settings import Settings
 from qgan.ebsd.synthetic import generate
 from qgan.ebsd.unpacked import node_patches
@@ -32,29 +33,35 @@ REPEATS = 5
 
 
 def chain(arguments: argparse.Namespace) -> None:
-    """The whole chain of a map of 1000 x 1000, and its parts: median, shortest and first call."""
-    settings = Settings()
+    """The whole chain of a map of 1000 x 1000, and its parts: wall time, processor time of all threads, first call."""
     for microstructure in ("ferrite", "bainite"):
         scan = synthetic_maps.synthetic_map(microstructure, 1000, 0.25, np.random.default_rng(0), "map")
-        cleaned = clean(scan, settings)
-        grains = segment(cleaned.orientations, cleaned.phase, settings.grain_angle_deg)
-        parts: dict[str, Callable[[], object]] = {
-            "whole chain": lambda: cut_scan(scan, settings),
-            "clean": lambda: clean(scan, settings),
-            "grains": lambda: segment(cleaned.orientations, cleaned.phase, settings.grain_angle_deg),
-            "KAM": lambda: kernel_average(cleaned, grains, settings),
-            "KS deviation": lambda: ks_deviation(cleaned, grains, settings),
-            "windows": lambda: windows(grains, settings),
-        }
-        for name, part in parts.items():
-            times = []
+        for name, part in _parts(scan).items():
+            walls, processor = [], []
             for _ in range(REPEATS + 1):
-                start = time.perf_counter()
+                start = time.perf_counter(), time.process_time()
                 part()
-                times.append(time.perf_counter() - start)
-            median, least = np.median(times[1:]), min(times[1:])
+                walls.append(time.perf_counter() - start[0])
+                processor.append(time.process_time() - start[1])
             most = "   (at most 1.0 s)" if name == "whole chain" else ""
-            print(f"{microstructure:8} {name:14} {median:6.2f} s  shortest {least:.2f}, first {times[0]:.2f}{most}")
+            print(
+                f"{microstructure:8} {name:14} {np.median(walls[1:]):6.2f} s  shortest {min(walls[1:]):.2f}, "
+                f"processor {np.median(processor[1:]):.2f}, first call {walls[0]:.2f}{most}"
+            )
+
+
+def _parts(scan: Scan) -> dict[str, Callable[[], object]]:
+    settings = Settings()
+    cleaned = clean(scan, settings)
+    grains = segment(cleaned.orientations, cleaned.phase, settings.grain_angle_deg)
+    return {
+        "whole chain": lambda: cut_scan(scan, settings),
+        "clean": lambda: clean(scan, settings),
+        "grains": lambda: segment(cleaned.orientations, cleaned.phase, settings.grain_angle_deg),
+        "KAM": lambda: kernel_average(cleaned, grains, settings),
+        "KS deviation": lambda: ks_deviation(cleaned, grains, settings),
+        "windows": lambda: windows(grains, settings),
+    }
 
 
 def synthetic(arguments: argparse.Namespace) -> None:
@@ -73,8 +80,9 @@ def loading(arguments: argparse.Namespace) -> None:
     """Parquet to one array: time, and peak memory against its size; then from the node's copy."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "patches.parquet")
-        script = "from benchmarks.ebsd import *; write_patches({!r}, generate('bainite', {}, 0, 60, processes=2))"
-        code = f"if __name__ == '__main__':\n    {script.format(str(path), arguments.count)}"
+        script = "write_patches({!r}, generate('bainite', {}, 0, 60, processes=2))"
+        imports = "from qgan.ebsd.dataset import write_patches\nfrom qgan.ebsd.synthetic import generate\n"
+        code = f"{imports}if __name__ == '__main__':\n    {script.format(str(path), arguments.count)}"
         Path(folder, "make.py").write_text(code)
         subprocess.run([sys.executable, f"{folder}/make.py"], check=True)
         before = _resident()
