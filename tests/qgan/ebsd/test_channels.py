@@ -45,7 +45,7 @@ def test_a_random_symmetry_per_pixel_changes_no_channel(bainite: Scan, seed: int
     grains, kam, ks = measured(cleaned)
     grains2, kam2, ks2 = measured(disguised)
     np.testing.assert_array_equal(grains2.labels, grains.labels)
-    np.testing.assert_allclose(kam2, kam, atol=3e-6)
+    np.testing.assert_allclose(kam2, kam, atol=5e-6)  # the arc cosine one ulp below 1 is 1.7e-6 deg
     np.testing.assert_allclose(ks2, ks, atol=1e-6)
 
 
@@ -58,7 +58,7 @@ def test_turning_the_specimen_changes_no_channel(bainite: Scan, seed: int) -> No
     grains, kam, ks = measured(cleaned)
     grains2, kam2, ks2 = measured(replace(cleaned, orientations=crystal.multiply(cleaned.orientations, turn)))
     np.testing.assert_array_equal(grains2.labels, grains.labels)
-    np.testing.assert_allclose(kam2, kam, atol=3e-6)
+    np.testing.assert_allclose(kam2, kam, atol=5e-6)  # the arc cosine one ulp below 1 is 1.7e-6 deg
     np.testing.assert_allclose(ks2, ks, atol=1e-6)
 
 
@@ -78,13 +78,18 @@ def test_the_transposed_map_has_transposed_channels(bainite: Scan) -> None:
     for each in (upright, lying):
         cleaned = clean(each, SETTINGS)
         grains = segment(cleaned.orientations, cleaned.phase, SETTINGS.grain_angle_deg)
-        channels.append(map_channels(cleaned, grains, SETTINGS).astype(int))
+        channels.append(map_channels(cleaned, grains, SETTINGS).pixels.astype(int))
     assert np.abs(channels[0] - channels[1].transpose(0, 2, 1)).max() <= 1  # sums in another order round differently
 
 
 def test_kam_is_the_mean_over_the_neighbours_brute_force(bainite: Scan) -> None:
-    for order in (1, 2):
-        settings_ = replace(SETTINGS, kam_order=order)
+    for order, shape, periphery in (
+        (1, "square", False),
+        (2, "square", False),
+        (2, "circle", False),
+        (2, "square", True),
+    ):
+        settings_ = replace(SETTINGS, kam_order=order, kam_shape=shape, kam_periphery=periphery)
         cleaned = clean(bainite, settings_)
         grains, kam, _ = measured(cleaned, settings_)
         rng = np.random.default_rng(0)
@@ -92,6 +97,9 @@ def test_kam_is_the_mean_over_the_neighbours_brute_force(bainite: Scan) -> None:
             angles = []
             for i in range(max(row - order, 0), min(row + order, 95) + 1):
                 for j in range(max(column - order, 0), min(column + order, 95) + 1):
+                    far = max(abs(i - row), abs(j - column)) if shape == "square" else np.hypot(i - row, j - column)
+                    if far > order or (periphery and far < order):
+                        continue
                     if (i, j) != (row, column) and grains.labels[i, j] == grains.labels[row, column] >= 0:
                         pair = cleaned.orientations[row, column], cleaned.orientations[i, j]
                         angle = np.degrees(crystal.disorientation(*pair))
@@ -125,7 +133,19 @@ def test_grain_means_stand_in_the_middle_of_their_grains(bainite: Scan) -> None:
     means = mean_orientations(cleaned.orientations, grains)
     inside = grains.labels >= 0
     angles = np.degrees(crystal.disorientation(cleaned.orientations[inside], means[grains.labels[inside]]))
-    assert np.median(angles) < 3
+    assert np.median(angles) < 6
+    pixel = np.random.default_rng(0).permutation(np.flatnonzero(inside))[: 20 * grains.count]
+    label = grains.labels.ravel()[pixel]
+    some = means.copy()
+    some[label] = cleaned.orientations.reshape(-1, 4)[pixel]  # one pixel of each grain in place of its mean
+    spread = [
+        np.bincount(
+            grains.labels[inside],
+            crystal.disorientation(cleaned.orientations[inside], each[grains.labels[inside]]) ** 2,
+        )
+        for each in (means, some)
+    ]
+    assert (spread[0] <= spread[1] + 1e-9).all()
     assert np.allclose(np.linalg.norm(means, axis=1), 1)
 
 
@@ -240,15 +260,19 @@ def test_a_scan_smaller_than_a_patch_names_the_largest_that_fits(bainite: Scan) 
 
 
 def test_maps_of_other_steps_and_maps_without_patches_are_refused(bainite: Scan) -> None:
-    fine, coarse = cut_scan(bainite, SETTINGS), cut_scan(replace(bainite, step_um=0.5), SETTINGS)
-    with pytest.raises(InputError, match="build two files"):
-        join([fine, coarse], [None, None], SETTINGS)
-    empty = cut_scan(replace(bainite, phase=np.zeros_like(bainite.phase)), SETTINGS)
+    fine, coarse = (
+        cut_scan(each, SETTINGS, microstructure="bainite") for each in (bainite, replace(bainite, step_um=0.5))
+    )
+    with pytest.raises(InputError, match=r"build two files or bring all to one step with --resample-step 0\.5"):
+        join([fine, coarse], SETTINGS)
+    austenite = np.where(bainite.phase == NOISE, NOISE, FCC).astype(np.uint8)
+    empty = cut_scan(replace(bainite, phase=austenite), SETTINGS)
     with pytest.raises(InputError, match="no patch of 32 x 32"):
-        join([empty], ["bainite"], SETTINGS)
-    joined = join([fine, empty, fine], ["bainite", None, None], SETTINGS)
-    assert joined.footer.microstructures == {"bainite": len(fine)}
+        join([empty], SETTINGS)
+    joined = join([fine, empty, fine], SETTINGS)
+    assert joined.footer.microstructures == {"bainite": 2 * len(fine)}
     assert set(joined.index.map_id.tolist()) == {0, 2}
+    assert joined.footer.cleaning[0]["iq_low"] < joined.footer.cleaning[0]["iq_high"]
 
 
 @pytest.mark.parametrize(
