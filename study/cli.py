@@ -11,6 +11,7 @@ import click
 
 from analysis.errors import ResultsError
 from qgan.errors import InputError
+from study.commands.rehearsal import rehearsal
 from study.data import data
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def main(verbose: bool) -> None:
 
 
 main.add_command(data)
+main.add_command(rehearsal)
 
 
 @main.command()

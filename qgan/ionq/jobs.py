@@ -1,4 +1,4 @@
-"""Circuits as jobs that are paid once: intent, one order, the job's id, its result, each in the journal before the next.
+"""Circuits as jobs that are paid once: each step is in the journal before the next.
 
 A point that has a result is answered from the journal. One with a job is waited for. One with an intent alone may have
 been ordered by a process that died: its key is looked for in the service's job list before it is ordered again, as it
@@ -106,7 +106,7 @@ class PaidJobs:
             self._machine = self._choose()
             described = {
                 "machine": self.service.machine,
-                "url": self.service.url,
+                "service": "rehearsal" if self.service.loopback else self.service.url,
                 "ansatz": {**asdict(self.ansatz), "pairs": [list(pair) for pair in self.ansatz.pairs]},
                 "profile": self._machine.profile,
                 "debiasing": self.debiasing,
@@ -118,7 +118,7 @@ class PaidJobs:
                         "id": str(uuid.uuid4()),
                         "created": _now(),
                         **described,
-                        "rates": {**vars(self.rates), "date": self.rates.date.isoformat()},
+                        "rates": {**vars(self.rates), "read": self.rates.read.isoformat()},
                         "versions": {name: version(name) for name in ("qiskit", "qiskit-ionq", "torch", "numpy")},
                     }
                 )
@@ -150,7 +150,7 @@ class PaidJobs:
         self.close()
 
     def stop(self) -> None:
-        """Let a `measure` in another thread end with Stopped soon: jobs go on at the service, the journal knows them."""
+        """Let a `measure` in another thread end with Stopped: the jobs go on, and the journal knows them."""
         self._stopped.set()
 
     def begin_cycle(self, number: int) -> None:
@@ -178,8 +178,9 @@ class PaidJobs:
             self._intend(order, points[point], circuit, shots, price[point])
             self._order(order, circuit, shots)
             orders[point] = order
-        for point, order in orders.items():
-            assert order is not None
+        for point, known in orders.items():
+            assert known is not None
+            order = known
             if not self.journal.orders[order].keys() & {"job", "result"}:  # a process died between intent and job
                 self.say(f"{order.name}: looking for a job that an earlier process may have ordered")
                 if not self._adopt(order):
@@ -453,7 +454,7 @@ def require_same_point(order: Order, intent: dict[str, Any], theta: list[float],
     same = len(before) == len(theta) and all(abs(a - b) <= _SAME for a, b in zip(before, theta, strict=True))
     if not same or intent["shots"] != shots:
         raise Stopped(
-            f"the journal has other angles or shots for call {order.call}, point {order.row} than the run asks for now: "
+            f"the journal has other angles or shots for call {order.call}, point {order.row} than the run asks for: "
             "its checkpoint, its settings or its data are not those that the journal was made with"
         )
 

@@ -16,6 +16,7 @@ between any two instructions. A point is one circuit: row `row` of the sampler's
 
 import fcntl
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -123,16 +124,16 @@ class Journal:
     @property
     def spent(self) -> float:
         """US dollars, counted from the intents that did not come to nothing; more where the service charged more."""
-        return sum(
+        return math.fsum(
             max(records["intent"]["usd"], records.get("cost", {}).get("usd") or 0.0)
             for records in self.orders.values()
-            if "void" not in records and "intent" in records
+            if "void" not in records
         )
 
     @property
     def charged(self) -> float:
         """US dollars, as far as the service has told."""
-        return sum(records["cost"].get("usd") or 0.0 for records in self.orders.values() if "cost" in records)
+        return math.fsum(records["cost"].get("usd") or 0.0 for records in self.orders.values() if "cost" in records)
 
     def open_orders(self) -> Iterator[Order]:
         """Orders with neither a result nor a reason why there will be none."""

@@ -34,6 +34,7 @@ class RehearsalServer:
         spam: bool = False,
         queue_s: float = 0.0,
         execution_s: float = 0.0,
+        orders: Path | None = None,  # file of all jobs, so that another process can go on with them
     ) -> None:
         self.token = token
         self.faults = Faults(faults, seed)
@@ -43,6 +44,7 @@ class RehearsalServer:
             queue_s=queue_s,
             execution_s=execution_s,
             seed=seed,
+            orders=orders,
         )
         self.log: list[dict[str, Any]] = []
         self._log_file = log
@@ -50,7 +52,9 @@ class RehearsalServer:
         try:
             self._http = _Http((host, port), self)
         except OSError as error:
-            raise InputError(f"port {port} of {host} cannot be used: {error.strerror}; name another with --port") from error
+            raise InputError(
+                f"port {port} of {host} cannot be used ({error.strerror}): name another with --port", "port"
+            ) from None
         self.url = f"http://{host}:{self._http.server_address[1]}{PREFIX}"
 
     def start(self) -> Self:
@@ -118,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = "no JSON"
         where = _place(self.command, parts)
         fault = rehearsal.faults.draw(where)
-        entry = {"method": self.command, "path": self.path, "where": where}
+        entry: dict[str, Any] = {"method": self.command, "path": self.path, "where": where}
         if fault is not None:
             entry["fault"] = fault.what + (" after" if fault.after else "")
             if fault.what == "slow":
@@ -130,8 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self._carried_out(parts, query, body, fault)
             entry["answer"] = answer[0]
             if where == "post" and answer[0] == 200:
-                entry["job"], entry["run_key"] = answer[1]["id"], body["metadata"].get("run_key")
-                entry["backend"] = body["backend"]
+                job = rehearsal.service.jobs[answer[1]["id"]]
+                entry |= {"job": job.id, "run_key": job.key, "backend": job.body["backend"]}
         rehearsal.record(entry)
         if not broken:
             assert answer is not None

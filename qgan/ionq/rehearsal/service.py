@@ -1,4 +1,8 @@
-"""IonQ's service behind its API: machines, their queues, jobs and bills. Knows no HTTP."""
+"""IonQ's service behind its API: machines, their queues, jobs and bills. Knows no HTTP.
+
+The jobs of a service with a file of orders outlive its process: the same order always gives the same shots, so a new
+process with the same seed has them all again, completed, and measures those that are asked for.
+"""
 
 import hashlib
 import json
@@ -6,8 +10,10 @@ import queue
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
@@ -72,7 +78,8 @@ class Job:
     @property
     def key(self) -> str | None:
         """The run key that the client sent in the metadata."""
-        return self.body.get("metadata", {}).get("run_key")
+        key: str | None = (self.body.get("metadata") or {}).get("run_key")
+        return key
 
     @property
     def paid(self) -> float:
@@ -91,6 +98,7 @@ class Service:
         queue_s: float = 0.0,  # every job waits so long before it starts
         execution_s: float = 0.0,  # and runs at least so long
         seed: int = 0,
+        orders: Path | None = None,  # file of all jobs, so that another process can go on with them
     ) -> None:
         self.machines = {machine.name: machine for machine in machines}
         self.spam = spam
@@ -99,6 +107,8 @@ class Service:
         self.seed = seed
         self.jobs: dict[str, Job] = {}  # in the order of submission
         self._lock = Lock()
+        self._orders = orders
+        self._recall()
         self._queues: dict[str, queue.SimpleQueue[Job | None]] = {}
         for name in self.machines:
             self._queues[name] = queue.SimpleQueue()
@@ -158,6 +168,7 @@ class Service:
         job = Job(str(uuid.uuid4()), body, gates, now, now + lag_s, usd, fails)
         with self._lock:
             self.jobs[job.id] = job
+            self._note(job)
         self._queues[machine.name].put(job)
         return 200, {"id": job.id, "status": "submitted", "session_id": None}
 
@@ -179,6 +190,8 @@ class Service:
         job = self.jobs.get(job_id)
         if job is None or job.status != "completed":
             return _no("result of a completed job", job_id)
+        if job.probabilities is None:
+            self._measure(job)
         if which == "shots" and job.codes is not None:
             return 200, job.codes
         if which in ("probabilities", "histogram") and job.probabilities is not None:
@@ -193,6 +206,7 @@ class Service:
                 return _no("job", job_id)
             if job.status in ("submitted", "ready"):
                 job.status, job.completed = "canceled", time.time()
+                self._note(job)
         return 200, {"id": job_id, "status": job.status}
 
     def delete(self, job_id: str) -> Answer:
@@ -231,6 +245,27 @@ class Service:
             "current_predicted_queue_time": self.queue_s,
         }
 
+    def _note(self, job: Job) -> None:
+        """Add a job, and whether it came to nothing, to the file of orders."""
+        if self._orders is not None:
+            names = ("id", "body", "submitted", "usd", "fails")
+            line = {**{name: getattr(job, name) for name in names}, "canceled": job.status == "canceled"}
+            with self._orders.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+
+    def _recall(self) -> None:
+        """The jobs of processes before this one."""
+        if self._orders is None or not self._orders.exists():
+            return
+        for line in self._orders.read_text().splitlines():
+            with suppress(ValueError):  # the last line of a process that was killed
+                found = json.loads(line)
+                canceled, submitted = found.pop("canceled"), found["submitted"]
+                gates = [NativeGate.from_json(record) for record in found["body"]["input"]["circuit"]]
+                status = "canceled" if canceled else "failed" if found["fails"] else "completed"
+                times = {"listed": submitted, "started": submitted, "completed": submitted}
+                self.jobs[found["id"]] = Job(**found, gates=gates, status=status, **times)
+
     def _checked(self, body: dict[str, Any]) -> tuple[Machine, list[NativeGate]]:
         """The machine and the gates of an order; raises InputError with the sentence to answer."""
         _require(isinstance(body, dict) and body.keys() <= _KEYS, f"unknown keys: {sorted(set(body) - _KEYS)}")
@@ -262,7 +297,7 @@ class Service:
         _require(given["qubits"] <= machine.qubits, f"{machine.name} has {machine.qubits} qubits")
         _require(given["qubits"] <= MOST_QUBITS, f"the rehearsal simulates at most {MOST_QUBITS} qubits")
         if machine.noise is None:
-            model = (body.get("noise") or {}).get("model", "ideal")
+            model = _model(body)
             _require(model == "ideal" or model in PUBLISHED, f"unknown noise model {model!r}")
         return machine, gates
 
@@ -274,8 +309,11 @@ class Service:
                 if job.status == "canceled":
                     continue
                 job.status, job.started = "started", time.time()
-            if not job.fails and not job.body.get("dry_run"):
-                self._measure(job)
+            try:
+                if not job.fails and not job.body.get("dry_run"):
+                    self._measure(job)
+            except Exception:  # the machine goes on with the next job
+                job.fails = True
             time.sleep(max(0.0, job.started + self.execution_s - time.time()))
             with self._lock:
                 job.completed, job.status = time.time(), "failed" if job.fails else "completed"
@@ -283,7 +321,7 @@ class Service:
     def _measure(self, job: Job) -> None:
         body, n = job.body, job.body["input"]["qubits"]
         noise = self.machines[body["backend"]].noise
-        model = (body.get("noise") or {}).get("model", "ideal")
+        model = _model(body)
         if noise is None and model == "ideal":
             p = simulation.probabilities(job.gates, n).tolist()
             job.probabilities = {str(code): share for code, share in enumerate(p) if share > 0}
@@ -317,7 +355,8 @@ class Service:
         status = "ready" if job.status == "submitted" and time.time() > job.submitted + 0.05 else job.status
         urls = {}
         if job.status == "completed" and not body.get("dry_run"):
-            kinds = ["probabilities", *(["histogram", "shots"] if job.codes is not None else [])]
+            ideal = self.machines[body["backend"]].noise is None and _model(body) == "ideal"
+            kinds = ["probabilities", *([] if ideal else ["histogram", "shots"])]
             urls = {kind: {"url": f"/v0.4/jobs/{job.id}/results/{kind}"} for kind in kinds}
         return {
             "id": job.id,
@@ -353,6 +392,12 @@ class Service:
         }
 
 
+def _model(body: Mapping[str, Any]) -> str:
+    """The noise that IonQ's simulator is asked for."""
+    model: str = (body.get("noise") or {}).get("model", "ideal")
+    return model
+
+
 def _require(fine: bool, message: str) -> None:
     if not fine:
         raise InputError(message)
@@ -368,4 +413,3 @@ def _no(what: str, name: str) -> Answer:
 
 def _date(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-
