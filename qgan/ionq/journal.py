@@ -117,6 +117,12 @@ class Journal:
     def write_cycle(self, number: int, record: Record) -> None:
         self._write(f"cycle-{number:03}.json", record)
 
+    def calibration(self, number: int) -> str | None:
+        """Id of the machine's latest calibration on record for an update event."""
+        drifts = sorted(self.folder.glob(f"cycle-{number:03}.drift-*.json"), key=lambda path: (len(path.name), path))
+        record = self._read(drifts[-1]) if drifts else self.cycle(number)
+        return ((record or {}).get("characterization") or {}).get("id")
+
     def write_drift(self, number: int, record: Record) -> None:
         before = len(list(self.folder.glob(f"cycle-{number:03}.drift-*.json")))
         self._write(f"cycle-{number:03}.drift-{before + 1}.json", record)
