@@ -45,8 +45,13 @@ class Order:
     number: int = 1
 
     @property
+    def point(self) -> str:
+        """The name of the job: the same in every run."""
+        return f"{self.call:05}-{self.row:03}"
+
+    @property
     def name(self) -> str:
-        return f"{self.call:05}-{self.row:03}.{self.number}"
+        return f"{self.point}.{self.number}"
 
     def key(self, run_id: str) -> str:
         """What the job's metadata carry: no other job has it."""

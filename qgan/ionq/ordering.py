@@ -38,7 +38,7 @@ class Orders:
             self.waiting.pause(0)
             try:
                 job_id = self.service.submit(
-                    circuit, shots=shots, debiasing=self.debiasing, name=order.name, key=self.key(order)
+                    circuit, shots=shots, debiasing=self.debiasing, name=order.point, key=self.key(order)
                 )
             except InputError as error:
                 if not self.adopt(order, settle_s=0):

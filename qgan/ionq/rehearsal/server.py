@@ -12,8 +12,9 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from qgan.errors import InputError
+from qgan.ionq.rehearsal.catalogue import Machine, machines
 from qgan.ionq.rehearsal.faults import Fault, Faults
-from qgan.ionq.rehearsal.service import Answer, Machine, Service, machines
+from qgan.ionq.rehearsal.service import Answer, Service
 
 PREFIX = "/v0.4"
 
@@ -143,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault is not None and fault.what.isdigit():
             status = int(fault.what)
             message = {"statusCode": status, "error": "rehearsed", "message": "a fault of the rehearsal"}
-            self._send(status, json.dumps(message))
+            self._send(status, json.dumps(message), fault.seconds)
         elif fault is not None and fault.what == "garbage":
             self._send(200, "<html>not JSON</html>")
         else:
@@ -186,11 +187,13 @@ class _Handler(BaseHTTPRequestHandler):
                 return service.delete(job_id)
         return 404, {"statusCode": 404, "error": "Not Found", "message": f"the rehearsal has no {self.path}"}
 
-    def _send(self, status: int, text: str) -> None:
+    def _send(self, status: int, text: str, retry_after_s: float = 0.0) -> None:
         data = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if retry_after_s:
+            self.send_header("Retry-After", f"{retry_after_s:g}")
         self.end_headers()
         self.wfile.write(data)
 
