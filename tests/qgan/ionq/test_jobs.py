@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
@@ -32,9 +33,26 @@ from qgan.ionq.replay import Replay
 from qgan.ionq.sampler import IonqSampler
 from tests.qgan.ionq.conftest import ANSATZ, QUICK, Jobs, Serve, theta
 
+NEVER = 1e6  # seconds in a queue, until the test says otherwise
+
 
 def paid(server) -> list:
     return [job for job in server.service.jobs.values() if job.paid]
+
+
+def states(server) -> list[str]:
+    return [job.status for job in server.service.jobs.values()]
+
+
+def when(condition: Callable[[], bool], action: Callable[[], object]) -> None:
+    """Do something in another thread, as soon as a condition holds."""
+
+    def wait() -> None:
+        while not condition():
+            time.sleep(0.002)
+        action()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def measured(server, jobs_on: Jobs, **options) -> list[list[int]]:
@@ -60,7 +78,7 @@ def test_a_point_is_bought_once_over_all_processes(serve, jobs_on, expected):
 
 
 def test_both_points_are_ordered_before_either_is_waited_for(serve, jobs_on):
-    server = serve(queue_s=0.05)
+    server = serve()
     measured(server, jobs_on)
     asked = [entry["where"] for entry in server.log if entry["where"] in ("post", "job")]
     assert asked[:2] == ["post", "post"]
@@ -107,12 +125,18 @@ def test_after_repeated_doubt_a_person_has_to_look(serve, jobs_on):
 @pytest.mark.parametrize("faults", [["post:504:after"], ["post:504:after#1"]])
 def test_a_second_job_with_the_same_key_is_called_off(serve, jobs_on, faults):
     """Should the list lag longer than we wait for it."""
-    server = serve(*faults, queue_s=0.6)
-    submit, said = server.service.submit, []
-    server.service.submit = lambda body, **_: submit(body, lag_s=0.2)
-    with jobs_on(server, say=said.append) as jobs:
+    server, said = serve(*faults, queue_s=NEVER), []
+    listed = server.service.listed
+    server.service.listed = lambda *query: listed(*query) if len(server.service.jobs) > 1 else (200, {"jobs": []})
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "a second job" in line:  # it is called off right after these words
+            when(lambda: "canceled" in states(server), lambda: setattr(server.service, "queue_s", 0.0))
+
+    with jobs_on(server, say=say) as jobs:
         jobs.measure(0, theta(1), 20)
-    assert [job.status for job in server.service.jobs.values()].count("canceled") == len(server.service.jobs) - 1 > 0
+    assert sorted(states(server)) == ["canceled", "completed"]
     assert len(paid(server)) == 1
     assert any("a second job" in line for line in said)
 
@@ -161,43 +185,52 @@ def test_what_the_service_refuses_is_no_intent(serve, jobs_on, expected):
 
 
 def test_calling_off_what_has_not_begun(serve, jobs_on):
-    server = serve(queue_s=0.5)
+    server = serve(queue_s=NEVER)
     jobs = jobs_on(server)
-    threading.Timer(0.2, jobs.stop).start()
+    when(lambda: len(states(server)) == 2, jobs.stop)
     with jobs, pytest.raises(Stopped, match="detached"):
         jobs.measure(0, theta(), 20)
     with jobs_on(server) as again:
         assert again.cancel() == []
         assert again.journal.spent == 0
-    assert {job.status for job in server.service.jobs.values()} == {"canceled"}
+    assert states(server) == ["canceled", "canceled"]
     server.service.queue_s = 0.0
     assert len(measured(server, jobs_on)) == 2  # ordered anew
 
 
-def test_a_detached_run_goes_on_with_its_jobs(serve, jobs_on, expected):
-    server = serve(queue_s=0.3)
+def test_what_has_begun_runs_on(serve, jobs_on, expected):
+    server = serve(execution_s=NEVER)
     jobs = jobs_on(server)
-    threading.Timer(0.15, jobs.stop).start()
+    when(lambda: states(server) == ["started", "submitted"], jobs.stop)
     with jobs, pytest.raises(Stopped, match="detached"):
         jobs.measure(0, theta(), 20)
     with jobs_on(server) as again:
-        running = again.journal.orders
-        assert all(records.keys() == {"intent", "job"} for records in running.values())
+        assert again.cancel() == [next(iter(server.service.jobs))]
+    server.service.execution_s = 0.0
+    assert measured(server, jobs_on) == expected
+    assert len(paid(server)) == 2
+
+
+def test_a_detached_run_goes_on_with_its_jobs(serve, jobs_on, expected):
+    server = serve(queue_s=NEVER)
+    jobs = jobs_on(server)
+    when(lambda: len(states(server)) == 2, jobs.stop)
+    with jobs, pytest.raises(Stopped, match="detached"):
+        jobs.measure(0, theta(), 20)
+    server.service.queue_s = 0.0
     assert measured(server, jobs_on) == expected
     assert len(server.service.jobs) == 2
 
 
 def test_a_job_that_someone_else_called_off(serve, jobs_on):
-    server = serve(queue_s=0.2)
-    jobs = jobs_on(server)
+    server = serve(queue_s=NEVER)
 
     def call_off() -> None:
-        while len(server.service.jobs) < 2:
-            time.sleep(0.01)
         server.service.cancel(next(iter(server.service.jobs)))
+        server.service.queue_s = 0.0
 
-    threading.Thread(target=call_off).start()
-    with jobs, pytest.raises(Stopped, match="called off by someone else"):
+    when(lambda: len(states(server)) == 2, call_off)
+    with jobs_on(server) as jobs, pytest.raises(Stopped, match="called off by someone else"):
         jobs.measure(0, theta(), 20)
 
 

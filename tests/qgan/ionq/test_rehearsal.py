@@ -32,7 +32,7 @@ def ask(server, method: str, path: str, **rest) -> requests.Response:
 
 
 def wait_for(server, job_id: str, status: str = "completed") -> dict:
-    for _ in range(500):
+    for _ in range(5000):
         job = ask(server, "GET", f"/jobs/{job_id}").json()
         if job["status"] == status:
             return job
@@ -41,16 +41,18 @@ def wait_for(server, job_id: str, status: str = "completed") -> dict:
 
 
 def test_a_job_from_order_to_bill(serve):
-    server = serve(queue_s=0.1, execution_s=0.1)
+    server = serve(queue_s=1e6, execution_s=1e6)
     job_id = ask(server, "POST", "/jobs", json=BODY).json()["id"]
     assert ask(server, "GET", f"/jobs/{job_id}").json()["status"] in ("submitted", "ready")
     assert "cost" not in ask(server, "GET", f"/jobs/{job_id}/cost").json()
+    server.service.queue_s = 0.0
     wait_for(server, job_id, "started")
     assert ask(server, "PUT", f"/jobs/{job_id}/status/cancel").json()["status"] == "started"  # too late
+    server.service.execution_s = 0.0
     job = wait_for(server, job_id)
     assert job["metadata"] == BODY["metadata"]
     assert job["stats"]["gate_counts"] == {"1q": 1, "2q": 0}
-    assert job["execution_duration_ms"] >= 100
+    assert job["execution_duration_ms"] > 0
     shots = ask(server, "GET", f"/jobs/{job_id}/results/shots").json()
     assert shots.count(1) >= 9
     histogram = ask(server, "GET", f"/jobs/{job_id}/results/probabilities").json()
