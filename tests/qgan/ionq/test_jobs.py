@@ -468,6 +468,8 @@ def test_the_token_is_in_nothing_that_a_run_leaves_behind(serve, jobs_on, tmp_pa
 def test_everything_that_travels_can_be_pickled(serve, jobs_on):
     with jobs_on(serve()) as jobs:
         jobs.measure(0, theta(), 20)
+        closed = pickle.loads(pickle.dumps(jobs_on(serve())))
+        assert closed.journal.orders == jobs.journal.orders
         journal = pickle.loads(pickle.dumps(jobs.journal))
         assert journal.orders == jobs.journal.orders
         assert pickle.loads(pickle.dumps(Patience())) == Patience()
