@@ -48,7 +48,7 @@ def work(study: Study, planned: Sequence[Planned], states: dict[str, str]) -> di
         if states[key] not in ("pending", "running"):
             continue
         epochs = longest
-        if key in begun and ledger.trial(key).checkpoint.exists():
+        if key in begun and ledger.trial(key).has_checkpoint:
             try:
                 record = ledger.trial(key).record()
             except ResultsError:

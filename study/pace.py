@@ -4,11 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from analysis.errors import ResultsError
 from study.grid import Cell
 from study.ledger import Ledger
 from study.plan import Planned
@@ -46,10 +44,10 @@ class Pace:
 def from_ledger(study: Study, planned: Sequence[Planned]) -> Pace | None:
     """The pace of the trials that have begun; None where none has an epoch on disk."""
     ledger = Ledger(study.folder)
-    begun = ledger.begun()
+    records = dict(ledger.records(dict.fromkeys(each.key for each in planned)))
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for each in planned:
-        if each.key in begun:
+        if each.key in records:
             groups[each.cell_name, each.arm].append(each.key)
     seconds: dict[tuple[str, str], float] = {}
     kinds: Counter[str] = Counter()
@@ -57,12 +55,11 @@ def from_ledger(study: Study, planned: Sequence[Planned]) -> Pace | None:
     for group, keys in groups.items():
         found = []
         for key in keys[: max(1, _MOST_CURVES // len(groups))]:
-            folder = ledger.trial(key)
-            pace = _seconds_per_epoch(folder.curve)
-            if pace is None:
+            record = records.get(key)
+            if record is None or not record.epoch or not record.seconds:
                 continue
-            found.append(pace)
-            attempt = _last_attempt(ledger, key)
+            found.append(record.seconds / record.epoch)
+            attempt = record.attempts[-1]
             if attempt.get("gpu"):
                 kinds[attempt["gpu"]] += 1
             if attempt.get("usd_per_hour"):
@@ -89,36 +86,7 @@ def cells_by_name(planned: Sequence[Planned], cells: Sequence[Cell]) -> dict[str
 def spent_hours(study: Study, keys: Iterable[str]) -> float:
     """Trial-hours of all attempts at the trials of these keys."""
     ledger = Ledger(study.folder)
-    begun = ledger.begun().intersection(keys)
-    return sum(_hours(attempt) for key in begun for attempt in _attempts(ledger, key))
-
-
-def _seconds_per_epoch(curve: Path) -> float | None:
-    """From the footer of curve.parquet alone; None where there is no whole file with an epoch in it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        footer = pq.read_metadata(curve)
-        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-        column = footer.schema.names.index("seconds")
-        last = max(group.column(column).statistics.max for group in groups)
-        return float(last / footer.num_rows)
-    except (OSError, pa.ArrowInvalid, ValueError, AttributeError, TypeError, ZeroDivisionError):
-        return None
-
-
-def _attempts(ledger: Ledger, key: str) -> list[dict[str, Any]]:
-    try:
-        record = ledger.trial(key).record()
-    except ResultsError:
-        return []  # damaged: the next attempt writes it anew
-    return record.attempts if record is not None else []
-
-
-def _last_attempt(ledger: Ledger, key: str) -> dict[str, Any]:
-    attempts = _attempts(ledger, key)
-    return attempts[-1] if attempts else {}
+    return sum(_hours(attempt) for _, record in ledger.records(keys) if record for attempt in record.attempts)
 
 
 def _hours(attempt: dict[str, Any]) -> float:

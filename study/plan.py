@@ -13,7 +13,7 @@ from qgan.trial import Trial
 from study import patches
 from study.document import nearest, parse_value
 from study.ledger import Ledger
-from study.spec import Study
+from study.spec import Study, load
 
 STATES = ("done", "running", "failed", "pending")
 
@@ -89,6 +89,19 @@ def states(planned: Sequence[Planned], ledger: Ledger, longest: int) -> dict[str
     begun = ledger.begun()
     keys = dict.fromkeys(each.key for each in planned)
     return {key: ledger.state(key, longest) if key in begun else "pending" for key in keys}
+
+
+def look(file: Path) -> tuple[Study, list[Planned], dict[str, str]]:
+    """A study file, its trials, and the state of each key."""
+    study = load(file)
+    planned = trials(study)
+    return study, planned, states(planned, Ledger(study.folder), study.horizons[-1])
+
+
+def tally(states: dict[str, str]) -> str:
+    """How many trials are in each state, in words."""
+    numbers = Counter(states.values())
+    return f"{len(states)} trials: " + ", ".join(f"{numbers[state]} {state}" for state in STATES if numbers[state])
 
 
 def counts(planned: Iterable[Planned], states: dict[str, str]) -> dict[tuple[str, str], Counter[str]]:

@@ -1,6 +1,7 @@
 """One trial from start to end, with its ledger entries: the function that Ray runs, and `study trial` too."""
 
 import dataclasses
+import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from qgan.errors import InputError
 from qgan.trial import canonical
 from study import ledger, provenance
 from study.plan import Planned
+from study.spec import Study
 
 if TYPE_CHECKING:
     from qgan.ebsd.dataset import Patches
@@ -37,6 +39,23 @@ class Job:
     cpus: float
     gpus: float
     retry: bool = False  # of a failed trial: a checkpoint that cannot be continued is removed
+
+
+def job(study: Study, planned: Planned, patches: Path, folder: Path, retry: bool = False) -> Job:
+    """The job of one planned trial of a study, with the files that it reads and writes."""
+    cell = ",".join(f"{name}={value}" for name, value in planned.cell.items())
+    words = ["study", "trial", str(study.document.path), "--arm", planned.arm, "--cell", cell]
+    return Job(
+        planned=planned,
+        horizons=study.horizons,
+        patches=patches,
+        folder=folder.absolute(),
+        features=(study.results / "data").absolute(),
+        command=shlex.join([*words, "--replicate", str(planned.replicate), "--pdb"]),
+        cpus=study.resources.cpu,
+        gpus=study.resources.gpu,
+        retry=retry,
+    )
 
 
 def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
@@ -71,12 +90,21 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
             if epoch.warning:
                 record.warnings.append(f"epoch {epoch.epoch}: {epoch.warning}")
             last = epoch.epoch == job.horizons[-1]
+            if epoch.checkpointed:
+                folder.keep_checkpoint()
             if last or epoch.checkpointed or time.monotonic() - written > WRITE_EVERY_S:
                 folder.write_curve(epochs)
                 folder.write_images(epochs, patches_footer)
                 folder.write_scores(epochs)
                 reached = [horizon for horizon in job.horizons if horizon <= epoch.epoch]
-                record = dataclasses.replace(record, epoch=epoch.epoch, horizon=max([record.horizon, *reached]))
+                record = dataclasses.replace(
+                    record,
+                    epoch=epoch.epoch,
+                    horizon=max([record.horizon, *reached]),
+                    seconds=epoch.seconds,
+                    mmd_v=epoch.mmd_v if epoch.mmd_v is not None else record.mmd_v,
+                    floor_v=epoch.floor_v,
+                )
                 folder.write_record(dataclasses.replace(record, status="done") if last else record)
                 written = time.monotonic()
             watch(epoch)

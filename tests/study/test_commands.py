@@ -235,7 +235,7 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(study_file: Path) -> None:
 
 
 def test_a_second_launcher_is_refused(study_file: Path) -> None:
-    with Ledger(study_file.parent / "results/tiny").exclusive():
+    with Ledger(study_file.parent / "results/tiny").lease().hold():
         assert "another `study run`" in refused(study("run", study_file, folder=study_file.parent))
 
 
