@@ -26,7 +26,7 @@ def svg(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", facecolor="none", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r' id="[A-Za-z2]+_\d+"', "", text)
+    text = re.sub(r' id="[A-Za-z2.]+_\d+"', "", text)
     # a text without a fill of its own is black on any page
     text = re.sub(r'(<text style=")(?![^"]*fill:)', r"\1fill: currentColor; ", text)
     return text.replace(INK, "currentColor")
