@@ -41,75 +41,63 @@ _OTHER_SCALE = ("cividis", "#d0d0d0", "n/a")
 
 _TILE, _GAP = 1.15, 0.05  # inches: a patch, and the space between patches
 _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 0.35, 0.12, 0.3, 0.52, 0.14  # inches around and between groups
-_FONT = 7.5
+FONT = 7.5
 
 
 def draw_channel(ax: Axes, pixels: Pixels, channel: Channel, step_um: float | None = None) -> AxesImage:
     """Draw one channel (H, W) of a patch or map into `ax`, with a scale bar where the step is known."""
     image = _paint(ax, pixels, channel, (0, pixels.shape[1], pixels.shape[0], 0))
     if step_um:
-        _scale_bar(ax, pixels.shape[1], pixels.shape[0], step_um)
+        draw_scale_bar(ax, pixels.shape[1], pixels.shape[0], step_um)
     return image
 
 
 @inked()
 def contact_sheet(
-    rows: Sequence[tuple[str, Pixels]], channels: Sequence[Channel], step_um: float | None = None
+    rows: Sequence[tuple[str, Pixels]],
+    channels: Sequence[Channel],
+    step_um: float | None = None,
+    below: float = 0.0,
 ) -> Figure:
     """Patches in rows grouped by label ("real", "bernoulli", ...), one column per channel, scales underneath.
 
-    `rows`: label and patches (k, len(channels), H, W) of each group.
+    `rows`: label and patches (k, len(channels), H, W) of each group. `below`: inches left free under the scales.
     """
     rows = [(label, patches) for label, patches in rows if len(patches)]
     if not rows:
         raise ResultsError("a contact sheet needs one patch or more")
     tallest = [len(patches) * (_TILE + _GAP) - _GAP for _, patches in rows]
     width = _LEFT + len(channels) * (_TILE + 2 * _GAP) - 2 * _GAP + _RIGHT
-    height = _TOP + sum(tallest) + (len(rows) - 1) * _BETWEEN + _BOTTOM
+    height = _TOP + sum(tallest) + (len(rows) - 1) * _BETWEEN + _BOTTOM + below
     figure = Figure(figsize=(width, height), dpi=150)
     bottom = height - _TOP
     for (label, patches), tall in zip(rows, tallest, strict=True):
         bottom -= tall
         middle = (bottom + tall / 2) / height
-        figure.text(0.1 / width, middle, label, rotation=90, va="center", ha="left", fontsize=_FONT + 1)
+        figure.text(0.1 / width, middle, label, rotation=90, va="center", ha="left", fontsize=FONT + 1)
         for number, channel in enumerate(channels):
             left = _LEFT + number * (_TILE + 2 * _GAP)
             ax = figure.add_axes((left / width, bottom / height, _TILE / width, tall / height))
             _column(ax, patches[:, number], channel)
             if number == 0 and step_um:
-                _scale_bar(ax, patches.shape[3], patches.shape[2], step_um)
+                draw_scale_bar(ax, patches.shape[3], patches.shape[2], step_um)
             if label == rows[0][0]:
-                ax.set_title(_title(channel), fontsize=_FONT + 1, pad=4)
+                ax.set_title(channel_title(channel), fontsize=FONT + 1, pad=4)
         bottom -= _BETWEEN
     for number, channel in enumerate(channels):
         left = _LEFT + number * (_TILE + 2 * _GAP)
-        bar = figure.add_axes((left / width, (_BOTTOM - 0.2) / height, _TILE / width, 0.09 / height))
-        _legend(bar, channel)
+        bar = figure.add_axes((left / width, (below + _BOTTOM - 0.2) / height, _TILE / width, 0.09 / height))
+        draw_legend(bar, channel)
     return figure
 
 
-@inked()
-def map_sheet(title: str, pixels: Pixels, channels: Sequence[Channel], step_um: float | None = None) -> Figure:
-    """The channels (len(channels), H, W) of a whole map, two beside each other, each over its scale."""
-    tile = 3.4
-    tall = tile * pixels.shape[1] / pixels.shape[2]
-    lines = (len(channels) + 1) // 2
-    width, line = 2 * tile + 0.7, tall + 0.85
-    height = lines * line + 0.3
-    figure = Figure(figsize=(width, height), dpi=150)
-    figure.text(0.5, 1 - 0.12 / height, title, ha="center", va="top", fontsize=_FONT + 2)
-    for number, channel in enumerate(channels):
-        left = 0.2 + (number % 2) * (tile + 0.3)
-        bottom = height - 0.3 - (number // 2 + 1) * line + 0.6
-        ax = figure.add_axes((left / width, bottom / height, tile / width, tall / height))
-        draw_channel(ax, pixels[number], channel, step_um if number == 0 else None)
-        ax.set_title(_title(channel), fontsize=_FONT + 1, pad=4)
-        bar = figure.add_axes((left / width, (bottom - 0.18) / height, tile / width, 0.1 / height))
-        _legend(bar, channel)
-    return figure
+def missing_word(channel: Channel) -> str:
+    """What a channel calls pixels without measurement."""
+    return _SCALES.get(channel["name"], _OTHER_SCALE)[2]
 
 
-def _title(channel: Channel) -> str:
+def channel_title(channel: Channel) -> str:
+    """A channel's name for people."""
     return _TITLES.get(channel["name"], str(channel["name"]))
 
 
@@ -143,7 +131,7 @@ def _scale(channel: Channel) -> tuple[Colormap, Normalize]:
     return mpl.colormaps[name].with_extremes(over=missing), Normalize(0, channel["limit"])
 
 
-def _legend(ax: Axes, channel: Channel) -> None:
+def draw_legend(ax: Axes, channel: Channel) -> None:
     """The scale of a channel: classes by name, angles with their unit and the colour of "no measurement"."""
     colours, norm = _scale(channel)
     missing = channel["sentinel"] is not None
@@ -159,7 +147,7 @@ def _legend(ax: Axes, channel: Channel) -> None:
     )
     bar.outline.set_linewidth(0.4)
     limit = channel["limit"]
-    ax.tick_params(labelsize=_FONT - 1, length=2, pad=1.5, width=0.4)
+    ax.tick_params(labelsize=FONT - 1, length=2, pad=1.5, width=0.4)
     if channel["name"] in _CLASSES:
         words = [word for _, word in _CLASSES[channel["name"]]]
         bar.set_ticks(list(range(len(words))), labels=words)
@@ -172,14 +160,14 @@ def _legend(ax: Axes, channel: Channel) -> None:
     else:
         ticks = [limit * k / 3 for k in range(4)]
         bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
-        ax.text(0.5, -2.6, channel["unit"], transform=ax.transAxes, fontsize=_FONT - 1, ha="center", va="center")
+        ax.text(0.5, -2.6, channel["unit"], transform=ax.transAxes, fontsize=FONT - 1, ha="center", va="center")
     if missing:
-        word = _SCALES.get(channel["name"], _OTHER_SCALE)[2]
+        word = missing_word(channel)
         # a line below the ticks: beside the last one there is no room
-        ax.text(1.125, -2.6, word, transform=ax.transAxes, fontsize=_FONT - 1, ha="center", va="center")
+        ax.text(1.125, -2.6, word, transform=ax.transAxes, fontsize=FONT - 1, ha="center", va="center")
 
 
-def _scale_bar(ax: Axes, width: int, height: int, step_um: float) -> None:
+def draw_scale_bar(ax: Axes, width: int, height: int, step_um: float) -> None:
     """A bar of 1, 2 or 5 times a power of ten, about a third of the width, in the first patch's lower corner."""
     third = width * step_um / 2.5
     decade = 10.0 ** np.floor(np.log10(third))
@@ -193,7 +181,7 @@ def _scale_bar(ax: Axes, width: int, height: int, step_um: float) -> None:
         height - pad - 1.6 * thick,
         f"{length_um:g} µm",
         color="white",
-        fontsize=_FONT,
+        fontsize=FONT,
         ha="center",
         va="bottom",
         path_effects=[withStroke(linewidth=1.5, foreground="black")],

@@ -42,8 +42,7 @@ class Batches:
         m = trial.score.images
 
         def labelled(rows: NDArray[np.int64]) -> Labelled:
-            # the copy is needed: patches are read-only memory, which torch cannot wrap
-            images = torch.from_numpy(np.array(data.images[rows])).to(device)
+            images = torch.from_numpy(data.images[rows]).to(device)  # indexing copies: the patches stay read-only
             if not classes:
                 return Labelled(images, None)
             labels = np.searchsorted(classes, data.index.microstructure[rows].astype(str))

@@ -151,9 +151,9 @@ def _checked(job: Job) -> "Patches":
 
 @lru_cache(maxsize=1)  # a worker runs many trials on one set of patches
 def _patches(path: Path, modified_ns: int) -> "Patches":
-    from qgan.ebsd.dataset import read_patches
+    from qgan.ebsd.unpacked import node_patches
 
-    return read_patches(path)
+    return node_patches(path)
 
 
 def _cause(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """The five channels of a patch, in physical units and as bytes."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,25 +45,53 @@ CHANNELS: tuple[Channel, ...] = (
 IQ, PHASE, KAM, KS_DEVIATION, MASK = CHANNELS
 
 
-def map_channels(cleaned: CleanMap, grains: Grains, settings: Settings) -> NDArray[np.uint8]:
-    """IQ, phase, KAM and Kurdjumov-Sachs deviation of a whole map, (4, H, W) bytes."""
-    return np.stack(
-        [
-            IQ.encode(scaled_quality(cleaned.quality, settings)),
-            PHASE.encode(cleaned.phase.astype(np.float64)),
-            KAM.encode(kernel_average(cleaned, grains, settings)),
-            KS_DEVIATION.encode(ks_deviation(cleaned, grains, settings)),
-        ]
-    )
+@dataclass(frozen=True)
+class ScalingRecord:
+    """What the bytes of one map leave out: the range of its IQ channel, shares of pixels clipped or unmeasured."""
+
+    iq_low: float  # raw image quality of byte 0
+    iq_high: float  # of byte 255
+    kam_clipped: float  # above the channel's limit, of all points
+    kam_missing: float  # without measurement
+    ks_clipped: float
+    ks_missing: float
 
 
-def scaled_quality(quality: NDArray[np.float32], settings: Settings) -> crystal.Floats:
-    """Image quality (H, W) between two percentiles of its map, 0 to 1; NaN where absent."""
+@dataclass(frozen=True, eq=False)
+class MapChannels:
+    """The channels of a whole map."""
+
+    pixels: NDArray[np.uint8]  # (4, H, W): IQ, phase, KAM and Kurdjumov-Sachs deviation
+    record: ScalingRecord
+
+
+def map_channels(cleaned: CleanMap, grains: Grains, settings: Settings) -> MapChannels:
+    """IQ, phase, KAM and Kurdjumov-Sachs deviation of a whole map."""
+    low, high = quality_range(cleaned.quality, settings)
+    kam, ks = kernel_average(cleaned, grains, settings), ks_deviation(cleaned, grains, settings)
+    pixels = [
+        IQ.encode(np.clip((cleaned.quality.astype(np.float64) - low) / (high - low), 0, 1)),
+        PHASE.encode(cleaned.phase.astype(np.float64)),
+        KAM.encode(kam),
+        KS_DEVIATION.encode(ks),
+    ]
+    shares = [float(share) for share in (*_outside(kam, KAM), *_outside(ks, KS_DEVIATION))]
+    return MapChannels(np.stack(pixels), ScalingRecord(low, high, *shares))
+
+
+def _outside(values: crystal.Floats, channel: Channel) -> tuple[np.floating, np.floating]:
+    """Shares of the pixels above the channel's limit and without measurement."""
+    return np.mean(values > channel.limit), np.mean(np.isnan(values))
+
+
+def quality_range(quality: NDArray[np.float32], settings: Settings) -> tuple[float, float]:
+    """Image qualities of bytes 0 and 255: two percentiles of the map, or 0 and 255."""
+    if settings.iq_scale == "fixed":
+        return 0.0, 255.0
     if not np.isfinite(quality).any():
-        return np.full(quality.shape, np.nan)
+        return 0.0, 1.0
     low, high = np.nanpercentile(quality, [settings.iq_low_percentile, settings.iq_high_percentile])
-    span = high - low if high > low else 1.0
-    return np.asarray(np.clip((quality - low) / span, 0, 1), np.float64)
+    return float(low), float(high) if high > low else float(low) + 1.0
 
 
 def kernel_average(cleaned: CleanMap, grains: Grains, settings: Settings) -> crystal.Floats:
@@ -72,9 +101,9 @@ def kernel_average(cleaned: CleanMap, grains: Grains, settings: Settings) -> cry
     """
     labels, q = grains.labels, cleaned.orientations
     total, count = np.zeros(labels.shape), np.zeros(labels.shape, np.int32)
-    order, limit = settings.kam_order, np.radians(settings.kam_angle_deg)
-    # half of the square kernel: each pair is measured once and counts for both of its pixels
-    shifts = [(i, j) for i in range(order + 1) for j in range(-order, order + 1) if (i, j) > (0, 0)]
+    limit = np.radians(settings.kam_angle_deg)
+    # half of the kernel: each pair is measured once and counts for both of its pixels
+    shifts = [shift for shift in kernel(settings) if shift > (0, 0)]
     for shift in shifts:
         here, there = neighbours((labels.shape[0], labels.shape[1]), shift)
         angle = crystal.disorientation(q[here], q[there])
@@ -84,6 +113,17 @@ def kernel_average(cleaned: CleanMap, grains: Grains, settings: Settings) -> cry
             count[side] += same
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return np.asarray(np.degrees(mean), np.float64)
+
+
+def kernel(settings: Settings) -> list[tuple[int, int]]:
+    """The pixels (rows, columns) away that KAM averages over."""
+    order = settings.kam_order
+    every = product(range(-order, order + 1), repeat=2)
+    if settings.kam_shape == "circle":
+        shifts = [(i, j) for i, j in every if 0 < i * i + j * j <= order * order]
+        return [(i, j) for i, j in shifts if i * i + j * j > (order - 1) ** 2] if settings.kam_periphery else shifts
+    shifts = [(i, j) for i, j in every if (i, j) != (0, 0)]
+    return [(i, j) for i, j in shifts if max(abs(i), abs(j)) == order] if settings.kam_periphery else shifts
 
 
 def ks_deviation(cleaned: CleanMap, grains: Grains, settings: Settings) -> crystal.Floats:
@@ -124,15 +164,10 @@ def _reference_orientations(means: crystal.Floats, grains: Grains, settings: Set
     from_ferrite = (grains.phase[pairs[:, 0]] == BCC) & np.isin(grains.phase[pairs[:, 1]], (BCC, FCC))
     pairs, length = pairs[from_ferrite], length[from_ferrite]
     ideal = np.empty((len(pairs), 4))
-    for code, relations in (
-        (BCC, crystal.ferrite_relations(settings.ks_relation)),
-        (FCC, crystal.austenite_relations(settings.ks_relation)),
-    ):
+    for code, relations in ((BCC, crystal.ferrite_relations), (FCC, crystal.austenite_relations)):
         chosen = np.flatnonzero(grains.phase[pairs[:, 1]] == code)
-        for block in np.array_split(chosen, len(chosen) // 4096 + 1):  # bounds the memory of 440 relations
-            options = crystal.multiply(relations, means[pairs[block, 1], None])  # (block, relations, 4)
-            nearest = np.argmin(crystal.disorientation(means[pairs[block, 0], None], options), axis=1)
-            ideal[block] = options[np.arange(len(block)), nearest]
+        nearest = crystal.Nearest.to(relations(settings.ks_relation))
+        ideal[chosen] = nearest.of(means[pairs[chosen, 0]], means[pairs[chosen, 1]])
     delta = crystal.disorientation(means[pairs[:, 0]], ideal)
 
     target = np.full((grains.count, 4), np.nan)

@@ -1,6 +1,7 @@
 """Noise: which points are no measurement, and how they are filled from their neighbours.
 
-The paper finds noisy pixels with a network that it does not describe; these are the usual rules instead.
+The paper finds noisy pixels with a network that it does not describe. Here the usual rules find them or, on request,
+a network of our own (`noise_network`).
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class CleaningRecord:
     width: int
     step_um: float
     raw: float  # not indexed, or absent
-    flagged: float  # noise before filling: raw, low confidence and wild spikes
+    flagged: float  # noise before filling: raw, and what rules or network found
     filled: float
     left: float  # still noise afterwards
     passes: int
@@ -49,10 +50,7 @@ def clean(scan: Scan, settings: Settings) -> CleanMap:
     orientations = crystal.from_euler(scan.euler)
     phase = scan.phase.copy()
     raw = np.mean(phase == NOISE)
-    if scan.confidence is not None:
-        phase[scan.confidence < settings.min_confidence] = NOISE
-    regions = segment(orientations, phase, settings.grain_angle_deg)
-    phase[np.isin(regions.labels, np.flatnonzero(regions.sizes < settings.min_region))] = NOISE
+    phase[noise_mask(scan, orientations, settings)] = NOISE
     flagged = np.mean(phase == NOISE)
     passes = _fill(orientations, phase, scan.quality, settings)
     left = np.mean(phase == NOISE)
@@ -74,6 +72,23 @@ def clean(scan: Scan, settings: Settings) -> CleanMap:
         warnings=warnings,
     )
     return CleanMap(orientations, phase, scan.quality, scan.step_um, record)
+
+
+def noise_mask(scan: Scan, orientations: crystal.Floats, settings: Settings) -> NDArray[np.bool_]:
+    """Which pixels (H, W) are noise: not indexed, and what `settings.noise` finds among the others.
+
+    Rules: a true confidence index below the limit, and regions of one orientation too small to be grains.
+    """
+    if settings.noise == "network":
+        from qgan.ebsd.noise_network import find_noise  # torch, only where it is asked for
+
+        return find_noise(scan, orientations)
+    phase = scan.phase.copy()
+    if scan.confidence is not None:
+        phase[scan.confidence < settings.min_confidence] = NOISE
+    regions = segment(orientations, phase, settings.grain_angle_deg)
+    is_small = np.append(regions.sizes < settings.min_region, True)  # label -1: noise
+    return np.asarray(is_small[regions.labels], np.bool_)
 
 
 def _fill(

@@ -10,17 +10,29 @@
 float64 throughout: the arc cosine of float32 is 0.05 deg wrong near zero, where KAM lives.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from qgan.ebsd.strips import in_strips
+from qgan.errors import InputError
 
 Floats = NDArray[np.float64]
 
 
 def from_euler(euler: NDArray[np.floating]) -> Floats:
     """Bunge Euler angles (..., 3), radians -> quaternions (..., 4)."""
+    euler = np.asarray(euler)
+    if euler.ndim == 1:
+        return _from_euler(euler)
+    return in_strips(_from_euler, np.empty((*euler.shape[:-1], 4)), euler)
+
+
+def _from_euler(euler: NDArray[np.floating]) -> Floats:
     phi1, phi, phi2 = np.moveaxis(np.asarray(euler, np.float64), -1, 0) / 2
     plus, minus = phi1 + phi2, phi1 - phi2
     cos, sin = np.cos(phi), np.sin(phi)
@@ -38,6 +50,13 @@ def to_euler(q: Floats) -> Floats:
 
 def multiply(p: Floats, q: Floats) -> Floats:
     """Hamilton product of quaternions (..., 4), broadcast."""
+    p, q = np.broadcast_arrays(p, q)
+    if p.ndim == 1:
+        return _multiply(p, q)
+    return in_strips(_multiply, np.empty(p.shape), p, q)
+
+
+def _multiply(p: Floats, q: Floats) -> Floats:
     a, b, c, d = np.moveaxis(p, -1, 0)
     e, f, g, h = np.moveaxis(q, -1, 0)
     return np.stack(
@@ -109,7 +128,20 @@ def disorientation(p: Floats, q: Floats) -> Floats:
     With |a| >= |b| >= |c| >= |d| of p q^-1: cos(theta/2) = max(|a|, (|a|+|b|)/sqrt 2, (|a|+|b|+|c|+|d|)/2)
     (Grimmer 1974).
     """
-    a, b, c, d = np.moveaxis(np.abs(_misorientation(p, q)), -1, 0)
+    p, q = np.broadcast_arrays(p, q)
+    if p.ndim == 1:
+        return _disorientation(p, q)
+    return in_strips(_disorientation, np.empty(p.shape[:-1]), p, q)
+
+
+def _disorientation(p: Floats, q: Floats) -> Floats:
+    # contiguous components: strided ones cost more than the copy
+    e, f, g, h = np.ascontiguousarray(np.moveaxis(p, -1, 0))
+    i, j, k, m = np.ascontiguousarray(np.moveaxis(q, -1, 0))
+    a = np.abs(e * i + f * j + g * k + h * m)
+    b = np.abs(f * i - e * j + h * k - g * m)
+    c = np.abs(g * i - e * k + f * m - h * j)
+    d = np.abs(h * i - e * m + g * j - f * k)
     # the two largest of four and the sum are all that is needed: cheaper than a sort
     high, low = np.maximum(a, b), np.minimum(a, b)
     other_high, other_low = np.maximum(c, d), np.minimum(c, d)
@@ -120,31 +152,40 @@ def disorientation(p: Floats, q: Floats) -> Floats:
     return np.asarray(2 * np.arccos(np.minimum(half_cos, 1.0)), np.float64)
 
 
-def _misorientation(p: Floats, q: Floats) -> Floats:
-    return multiply(p, inverse(q))
-
-
 def nearest_equivalent(q: Floats, reference: Floats) -> Floats:
     """Each orientation q (n, 4) as the equivalent, and the sign, nearest its reference (n, 4).
 
     The raw file holds pixels of one grain as different equivalents: average nothing before this.
     """
-    dot = np.sum(q * reference, axis=-1)
+    return in_strips(_nearest_equivalent, np.empty(q.shape), q, reference)
+
+
+def _nearest_equivalent(q: Floats, reference: Floats) -> Floats:
+    dot = np.einsum("nk,nk->n", q, reference)
     aligned = np.where(dot[:, None] < 0, -q, q)
     # equivalents are 45 deg apart or more, so within 22.5 deg there is no nearer one
     far = np.flatnonzero(np.abs(dot) < np.cos(np.pi / 8))
     if len(far):
-        candidates = multiply(symmetries()[:, None], q[far])  # (24, far, 4)
-        dots = np.einsum("snk,nk->sn", candidates, reference[far])
-        best = np.argmax(np.abs(dots), axis=0)
-        row = np.arange(len(far))
-        aligned[far] = candidates[best, row] * np.sign(dots[best, row])[:, None]
+        turns = _multiply(reference[far], inverse(q[far]))  # S q nearest the reference: S nearest this turn
+        dots = turns @ symmetries().T
+        best = np.argmax(np.abs(dots), axis=1)
+        sign = np.sign(np.take_along_axis(dots, best[:, None], axis=1))
+        aligned[far] = sign * _multiply(symmetries()[best], q[far])
     return aligned
+
+
+NAMED = ("KS", "NW")  # relationships known by name
 
 
 @cache
 def relationship(name: str) -> Floats:
-    """T (4,): "KS", (111)g || (011)a and [-101]g || [-1-11]a, or "NW", (111)g || (011)a and [-211]g || [0-11]a."""
+    """T (4,) of a name, or of the user's Bunge angles "phi1,Phi,phi2" in degrees, austenite -> ferrite.
+
+    "KS": (111)g || (011)a and [-101]g || [-1-11]a (Kurdjumov, Sachs 1930); "NW": (111)g || (011)a and
+    [-211]g || [0-11]a (Nishiyama 1934, Wassermann 1935). `InputError` for anything else.
+    """
+    if name not in NAMED:
+        return from_euler(np.radians(_angles(name)))
     plane = np.array([1, 1, 1]), np.array([0, 1, 1])
     direction = {
         "KS": (np.array([-1, 0, 1]), np.array([-1, -1, 1])),
@@ -156,6 +197,20 @@ def relationship(name: str) -> Floats:
         frames.append(np.column_stack([x, np.cross(z, x), z]))
     gamma, alpha = frames
     return from_matrix(alpha @ gamma.T)
+
+
+def _angles(name: str) -> list[float]:
+    try:
+        angles = [float(word) for word in name.split(",")]
+    except ValueError:
+        angles = []
+    if len(angles) != 3 or not all(abs(angle) <= 360 for angle in angles):
+        raise InputError(
+            f"the orientation relationship must be KS, NW or three Bunge angles in degrees such as 5.77,48.19,180, "
+            f"not {name!r}",
+            "ks_relation",
+        )
+    return angles
 
 
 def variants(t: Floats) -> Floats:
@@ -184,3 +239,27 @@ def ferrite_relations(name: str) -> Floats:
         if not kept or disorientation(np.array(kept), each).min() > 1e-6:
             kept.append(each)
     return np.array(kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The relation nearest to any misorientation, out of R (k, 4) and all that symmetry makes of them.
+
+    Angles between rotations order as distances between unit quaternions, so a tree of the 24 k equivalents finds in
+    one look-up what comparing with each relation finds in k.
+    """
+
+    equivalents: Floats  # (2 * 24 * k, 4): S R and, as q and -q are one rotation, -S R
+    tree: cKDTree
+
+    @classmethod
+    def to(cls, relations: Floats) -> "Nearest":
+        """Of the relations R (k, 4), closed under symmetries on their right."""
+        every = multiply(symmetries()[:, None], relations).reshape(-1, 4)
+        equivalents = np.concatenate([every, -every])
+        return cls(equivalents, cKDTree(equivalents))
+
+    def of(self, p: Floats, q: Floats) -> Floats:
+        """Where the nearest relation to q (n, 4) would put p (n, 4): orientations R q (n, 4)."""
+        index = self.tree.query(multiply(p, inverse(q)), workers=-1)[1]
+        return multiply(self.equivalents[index], q)

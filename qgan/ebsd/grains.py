@@ -58,21 +58,40 @@ def segment(orientations: crystal.Floats, phase: NDArray[np.uint8], angle_deg: f
     component = connected_components(graph, directed=False)[1]
 
     flat = phase.ravel()
-    indexed = np.flatnonzero(flat != NOISE)
-    _, start, label, sizes = np.unique(component[indexed], return_index=True, return_inverse=True, return_counts=True)
-    labels = np.full(phase.size, -1, np.int32)
-    labels[indexed] = label
-    return Grains(labels.reshape(phase.shape), sizes.astype(np.int64), flat[indexed[start]])
+    indexed = flat != NOISE
+    sizes = np.bincount(component[indexed], minlength=component.max(initial=-1) + 1)
+    number = np.where(sizes > 0, np.cumsum(sizes > 0) - 1, -1).astype(np.int32)  # noise is alone in its components
+    phase_of = np.zeros(len(sizes), np.uint8)
+    phase_of[component] = flat
+    used = sizes > 0
+    return Grains(number[component].reshape(phase.shape), sizes[used].astype(np.int64), phase_of[used])
 
 
 def mean_orientations(orientations: crystal.Floats, grains: Grains) -> crystal.Floats:
     """Mean orientation of each grain (count, 4), over the equivalents nearest one another."""
     inside = grains.labels >= 0
     label, q = grains.labels[inside], orientations[inside]
-    _, first = np.unique(label, return_index=True)
+    first = np.empty(grains.count, np.int64)
+    first[label[::-1]] = np.arange(len(label))[::-1]  # of several values the last one stays
     mean = q[first]
     for _ in range(2):  # the second pass no longer depends on which pixel came first
         aligned = crystal.nearest_equivalent(q, mean[label])
         total = [np.bincount(label, aligned[:, k], grains.count) for k in range(4)]
         mean = crystal.unit(np.stack(total, axis=-1).astype(np.float64))
     return mean
+
+
+def centres(grains: Grains) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column (count,) of each grain's pixel nearest its centroid: inside it even for bent laths."""
+    rows, columns = np.nonzero(grains.labels >= 0)
+    label = grains.labels[rows, columns]
+    sizes = np.maximum(grains.sizes, 1)
+    centroid_row = np.bincount(label, rows, grains.count) / sizes
+    centroid_column = np.bincount(label, columns, grains.count) / sizes
+    distance = (rows - centroid_row[label]) ** 2 + (columns - centroid_column[label]) ** 2
+    least = np.full(grains.count, np.inf)
+    np.minimum.at(least, label, distance)
+    nearest = np.flatnonzero(distance == least[label])[::-1]
+    centre = np.empty(grains.count, np.int64)
+    centre[label[nearest]] = nearest  # of equally near pixels the first one
+    return rows[centre], columns[centre]

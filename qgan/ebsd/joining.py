@@ -37,11 +37,12 @@ def joined(files: Mapping[str, Patches]) -> Patches:
     names = ("microstructure", "source", "grain_id", "row", "column", "step_um")
     columns = {name: np.concatenate([getattr(each.index, name) for each in parts]) for name in names}
     columns["map_id"] = np.concatenate([each.index.map_id + start for each, start in zip(parts, maps, strict=False)])
+    settings = [each.footer.settings for each in parts]
     recipes = [each.footer.recipe for each in parts]
     return assemble(
         np.concatenate([each.images for each in parts]),
         columns,
-        settings={"joined": [each.footer.settings for each in parts]},
+        settings=settings[0] if all(each == settings[0] for each in settings) else {"joined": settings},
         cleaning=tuple(record for each in parts for record in each.footer.cleaning),
         recipe=None if None in recipes else " + ".join(str(each) for each in recipes),
     )

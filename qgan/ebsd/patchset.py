@@ -34,6 +34,11 @@ class Footer:
     cleaning: tuple[dict[str, Any], ...]  # one record per map, by map id
     versions: dict[str, str]
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of all images: (count, channels, height, width)."""
+        return self.count, len(self.channels), self.height, self.width
+
     def to_json(self) -> str:
         """The footer as JSON."""
         return json.dumps(dataclasses.asdict(self))

@@ -6,17 +6,18 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import count as count_from
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qgan.ebsd.ang_writer import write_ang
 from qgan.ebsd.patches import MapPatches, cut_scan, join
 from qgan.ebsd.patchset import Patches
 from qgan.ebsd.settings import Settings
-from qgan.ebsd.synthetic_maps import synthetic_map
+from qgan.ebsd.synthetic_maps import GENERATOR, VERSION, synthetic_map
 from qgan.errors import InputError
 
-GENERATOR = "synthetic-v1"  # bump when any pixel changes
 FIELD_UM = 15.0  # side of a patch: fewer pixels mean a coarser step, not a smaller piece of steel
 MAPS = 6  # at least: patches are split by map
 LARGEST = 640 / 60  # side of a map in patches
@@ -27,7 +28,7 @@ MICROSTRUCTURES = tuple(DENSITY)
 
 def recipe(microstructure: str, count: int, seed: int, patch: int) -> str:
     """The words that name a synthetic set; with the same versions the same words make the same bytes."""
-    return f"{GENERATOR} {microstructure} count={count} seed={seed} patch={patch}"
+    return f"{GENERATOR} generator={VERSION} {microstructure} count={count} seed={seed} patch={patch}"
 
 
 def generate(
@@ -37,10 +38,12 @@ def generate(
     patch: int,
     processes: int = 1,
     progress: Callable[[int], None] | None = None,
+    maps_folder: Path | None = None,
 ) -> Patches:
     """Exactly `count` patches of `patch` x `patch` pixels from `MAPS` maps or more, as evenly as they allow.
 
     The number of processes changes nothing but the time. `progress` hears of how many patches there are so far.
+    The maps themselves go into `maps_folder`, an empty one, as .ang.
     """
     if microstructure not in DENSITY:
         raise InputError(
@@ -57,7 +60,7 @@ def generate(
     size = round(side * patch)
     maps: list[MapPatches] = []
     made = 0
-    for each in _maps(microstructure, seed, size, settings, words, processes):
+    for each in _maps(microstructure, seed, size, settings, words, processes, maps_folder):
         maps.append(each)
         made += len(each)
         if progress:
@@ -65,14 +68,28 @@ def generate(
         if made >= count and len(maps) >= MAPS:
             break
     kept = [each.take(chosen) for each, chosen in zip(maps, _even_shares(maps, count, seed), strict=True)]
-    return join(kept, [microstructure] * len(kept), settings, recipe=words)
+    if maps_folder:  # processes run ahead of what is needed
+        for stray in set(maps_folder.iterdir()) - {map_file(maps_folder, microstructure, k) for k in range(len(maps))}:
+            stray.unlink()
+    return join(kept, settings, recipe=words)
+
+
+def map_file(folder: Path, microstructure: str, number: int) -> Path:
+    """Where a map of a set is written."""
+    return folder / f"{microstructure}-{number:03}.ang"
 
 
 def _maps(
-    microstructure: str, seed: int, size: int, settings: Settings, source: str, processes: int
+    microstructure: str,
+    seed: int,
+    size: int,
+    settings: Settings,
+    source: str,
+    processes: int,
+    folder: Path | None,
 ) -> Iterator[MapPatches]:
     """Endless maps 0, 1, ...; each depends on its number only."""
-    jobs = ((microstructure, seed, number, size, settings, source) for number in count_from(0))
+    jobs = ((microstructure, seed, number, size, settings, source, folder) for number in count_from(0))
     if processes == 1:
         yield from map(_make_map, jobs)
         return
@@ -82,10 +99,13 @@ def _maps(
             yield from pool.map(_make_map, islice(jobs, 2 * processes))
 
 
-def _make_map(job: tuple[str, int, int, int, Settings, str]) -> MapPatches:
-    microstructure, seed, number, size, settings, source = job
+def _make_map(job: tuple[str, int, int, int, Settings, str, Path | None]) -> MapPatches:
+    microstructure, seed, number, size, settings, source, folder = job
     rng = np.random.default_rng([seed, number, MICROSTRUCTURES.index(microstructure)])
-    return cut_scan(synthetic_map(microstructure, size, FIELD_UM / settings.patch, rng, source), settings)
+    scan = synthetic_map(microstructure, size, FIELD_UM / settings.patch, rng, source)
+    if folder:
+        write_ang(map_file(folder, microstructure, number), scan)
+    return cut_scan(scan, settings, microstructure=microstructure)
 
 
 def _even_shares(maps: list[MapPatches], count: int, seed: int) -> list[NDArray[np.int64]]:

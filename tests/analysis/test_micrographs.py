@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.errors import ResultsError
-from analysis.micrographs import contact_sheet, draw_channel, map_sheet
+from analysis.micrographs import contact_sheet, draw_channel
 
 CHANNELS: list[dict[str, Any]] = [
     {"name": "iq", "unit": "share", "full_scale": 1.0, "limit": 1.0, "sentinel": None},
@@ -58,12 +58,6 @@ def test_contact_sheet_names_groups_channels_units_and_scale() -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     assert picture.getvalue().startswith(b"\x89PNG")
-
-
-def test_map_sheet_draws_wide_and_tall_maps() -> None:
-    for shape in ((30, 80), (80, 30)):
-        figure = map_sheet("map.ang", np.zeros((4, *shape), np.uint8), CHANNELS[:4], 0.5)
-        assert len(figure.axes) == 8
 
 
 def test_nothing_to_draw_is_said() -> None:

@@ -56,7 +56,7 @@ def test_build(scans: list[Path], tmp_path: Path) -> None:
 def test_build_obeys_the_phase_map(scans: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "patches.parquet"
     message = refused("build", scans[0], "--patch", 32, "--phase-map", "Iron bcc=other", "-o", output)
-    assert "no patch of 32 x 32" in message
+    assert "no point is of a known BCC or FCC phase" in message and "--phase-map" in message
     assert "NAME=bcc" in refused("build", scans[0], "--phase-map", "Iron bcc", "-o", output)
     assert not output.exists()
 
@@ -79,7 +79,7 @@ def test_synthetic_and_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shown = run("show", output, "--rows", 2)
     assert shown.exit_code == 0, shown.output
     assert "12 patches of 16 x 16 at 0.9375 um: ferrite 12" in shown.output
-    assert "synthetic-v1 ferrite count=12 seed=0 patch=16" in shown.output
+    assert "synthetic-v1 generator=2 ferrite count=12 seed=0 patch=16" in shown.output
     assert (tmp_path / "ferrite.png").read_bytes().startswith(b"\x89PNG")
     assert "picture: ferrite.png" in shown.output
 

@@ -45,7 +45,7 @@ def test_a_random_symmetry_per_pixel_changes_no_channel(bainite: Scan, seed: int
     grains, kam, ks = measured(cleaned)
     grains2, kam2, ks2 = measured(disguised)
     np.testing.assert_array_equal(grains2.labels, grains.labels)
-    np.testing.assert_allclose(kam2, kam, atol=3e-6)
+    np.testing.assert_allclose(kam2, kam, atol=5e-6)  # the arc cosine one ulp below 1 is 1.7e-6 deg
     np.testing.assert_allclose(ks2, ks, atol=1e-6)
 
 
@@ -58,7 +58,7 @@ def test_turning_the_specimen_changes_no_channel(bainite: Scan, seed: int) -> No
     grains, kam, ks = measured(cleaned)
     grains2, kam2, ks2 = measured(replace(cleaned, orientations=crystal.multiply(cleaned.orientations, turn)))
     np.testing.assert_array_equal(grains2.labels, grains.labels)
-    np.testing.assert_allclose(kam2, kam, atol=3e-6)
+    np.testing.assert_allclose(kam2, kam, atol=5e-6)  # the arc cosine one ulp below 1 is 1.7e-6 deg
     np.testing.assert_allclose(ks2, ks, atol=1e-6)
 
 
@@ -78,7 +78,7 @@ def test_the_transposed_map_has_transposed_channels(bainite: Scan) -> None:
     for each in (upright, lying):
         cleaned = clean(each, SETTINGS)
         grains = segment(cleaned.orientations, cleaned.phase, SETTINGS.grain_angle_deg)
-        channels.append(map_channels(cleaned, grains, SETTINGS).astype(int))
+        channels.append(map_channels(cleaned, grains, SETTINGS).pixels.astype(int))
     assert np.abs(channels[0] - channels[1].transpose(0, 2, 1)).max() <= 1  # sums in another order round differently
 
 
@@ -240,15 +240,19 @@ def test_a_scan_smaller_than_a_patch_names_the_largest_that_fits(bainite: Scan) 
 
 
 def test_maps_of_other_steps_and_maps_without_patches_are_refused(bainite: Scan) -> None:
-    fine, coarse = cut_scan(bainite, SETTINGS), cut_scan(replace(bainite, step_um=0.5), SETTINGS)
-    with pytest.raises(InputError, match="build two files"):
-        join([fine, coarse], [None, None], SETTINGS)
-    empty = cut_scan(replace(bainite, phase=np.zeros_like(bainite.phase)), SETTINGS)
+    fine, coarse = (
+        cut_scan(each, SETTINGS, microstructure="bainite") for each in (bainite, replace(bainite, step_um=0.5))
+    )
+    with pytest.raises(InputError, match=r"build two files or bring all to one step with --resample-step 0\.5"):
+        join([fine, coarse], SETTINGS)
+    austenite = np.where(bainite.phase == NOISE, NOISE, FCC).astype(np.uint8)
+    empty = cut_scan(replace(bainite, phase=austenite), SETTINGS)
     with pytest.raises(InputError, match="no patch of 32 x 32"):
-        join([empty], ["bainite"], SETTINGS)
-    joined = join([fine, empty, fine], ["bainite", None, None], SETTINGS)
-    assert joined.footer.microstructures == {"bainite": len(fine)}
+        join([empty], SETTINGS)
+    joined = join([fine, empty, fine], SETTINGS)
+    assert joined.footer.microstructures == {"bainite": 2 * len(fine)}
     assert set(joined.index.map_id.tolist()) == {0, 2}
+    assert joined.footer.cleaning[0]["iq_low"] < joined.footer.cleaning[0]["iq_high"]
 
 
 @pytest.mark.parametrize(

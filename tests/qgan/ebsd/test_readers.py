@@ -30,7 +30,9 @@ OXFORD = tuple(name for name in FORMATS if name not in ("ang", "edax h5"))
 def channels(scan: Scan) -> np.ndarray:
     settings = Settings()
     cleaned = clean(replace(scan, confidence=None), settings)
-    return map_channels(cleaned, segment(cleaned.orientations, cleaned.phase, settings.grain_angle_deg), settings)
+    return map_channels(
+        cleaned, segment(cleaned.orientations, cleaned.phase, settings.grain_angle_deg), settings
+    ).pixels
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -77,7 +77,7 @@ def test_lath_levels(lath: list[Scan]) -> None:
 def test_lath_patches(lath: list[Scan]) -> None:
     for edge, least in (("skip", 5), ("clamp", 100)):
         settings = Settings(patch=32, edge=edge)  # type: ignore[arg-type]
-        patches = join([cut_scan(scan, settings) for scan in lath], ["bainite"] * len(lath), settings)
+        patches = join([cut_scan(scan, settings, microstructure="bainite") for scan in lath], settings)
         assert len(patches) >= least
 
 

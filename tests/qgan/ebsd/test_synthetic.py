@@ -24,8 +24,8 @@ def test_exactly_the_count_evenly_from_six_maps(ferrite: Patches, bainite: Patch
         assert len(set(patches.index.map_id.tolist())) >= 6
         training, evaluation = split(patches.index, 40, None)
         assert (len(training), len(evaluation)) == (80, 40)
-    assert ferrite.footer.recipe == "synthetic-v1 ferrite count=120 seed=0 patch=32"
-    assert recipe("bainite", 600, 0, 32) == "synthetic-v1 bainite count=600 seed=0 patch=32"
+    assert ferrite.footer.recipe == "synthetic-v1 generator=2 ferrite count=120 seed=0 patch=32"
+    assert recipe("bainite", 600, 0, 32) == "synthetic-v1 generator=2 bainite count=600 seed=0 patch=32"
 
 
 def test_the_seed_makes_the_bytes_whatever_the_processes(ferrite: Patches) -> None:
