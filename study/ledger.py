@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from analysis import tables
 from analysis.errors import ResultsError
 from study.lease import Lease, place, runs
-from study.storage import storage_of
+from study.storage import Place, storage_of
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
@@ -30,7 +30,7 @@ class Superseded(Exception):
 class TrialFolder:
     """The files of one trial."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.storage = storage_of(path)
 
     @property
@@ -136,7 +136,7 @@ class TrialFolder:
 class Ledger:
     """The results of one study, in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
         self.storage = storage_of(folder)
 
