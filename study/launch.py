@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,8 +23,9 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from qgan.errors import InputError
-from study import trainable
+from study import cluster, trainable
 from study.ledger import Ledger, failed
+from study.nodes import slots
 from study.progress import Progress
 from study.sections import Resources
 from study.trainable import Job
@@ -54,13 +56,15 @@ def connect(address: str | None, resources: Resources) -> None:
         raise InputError(f"--address {address}: no Ray cluster answers there ({problem})") from None
     # Tune drains on SIGINT; a batch system sends SIGTERM and means the same
     signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    needed = {"CPU": resources.cpu, "GPU": resources.gpu}
-    if not any(all(node.get(name, 0) >= amount for name, amount in needed.items()) for node in nodes):
-        best = {name: max(node.get(name, 0) for node in nodes) for name in needed}
+    grows = cluster.growth() if address is not None else []
+    # so many trials wait at once, or the autoscaler would start nodes one after the other
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(1 + slots(resources, grows)))
+    nodes = cluster.nodes() + grows
+    if not slots(resources, nodes):
         raise InputError(
             f"resources: a trial needs cpu {resources.cpu:g} and gpu {resources.gpu:g} on one node, but the largest "
-            f"node offers cpu {best['CPU']:g} and gpu {best['GPU']:g}; lower `resources:` or join a larger cluster"
+            f"node offers cpu {max(node.cpus for node in nodes):g} and gpu {max(node.gpus for node in nodes):g}; "
+            "lower `resources:` or join a larger cluster"
         )
 
 
@@ -144,7 +148,7 @@ def sweep(jobs: Sequence[Job], ledger: Ledger, progress: Progress, resources: Re
     """Run the jobs on the connected cluster; returns when all have ended. Every outcome is in the ledger."""
     by_key = {job.planned.key: job for job in jobs}
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
-    storage = (ledger.folder / "tune").absolute()
+    storage = tempfile.mkdtemp(prefix="study-tune-")  # Tune's own notes, which nothing of ours reads
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(_run_on_worker, jobs=by_key), {"cpu": resources.cpu, "gpu": resources.gpu}
@@ -157,7 +161,7 @@ def sweep(jobs: Sequence[Job], ledger: Ledger, progress: Progress, resources: Re
         ),
         run_config=tune.RunConfig(
             name=started,
-            storage_path=str(storage),
+            storage_path=storage,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=_RESTARTS),
             callbacks=[_Watch(by_key, ledger, progress)],
@@ -166,7 +170,7 @@ def sweep(jobs: Sequence[Job], ledger: Ledger, progress: Progress, resources: Re
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # failures are rows of the ledger
     with progress:
         tuner.fit()
-    shutil.rmtree(storage / started, ignore_errors=True)  # Tune's own notes; nothing of ours reads them
+    shutil.rmtree(storage, ignore_errors=True)
 
 
 def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job]) -> None:

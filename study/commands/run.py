@@ -79,13 +79,16 @@ def _sweep(
     from study.ledger import Ledger
     from study.plan import record
     from study.progress import Progress
+    from study.sections import FileSource
     from study.trainable import job
 
     ledger = Ledger(study.folder)
     if keys:
-        from study import launch  # Ray takes seconds to import
+        from study import cluster, launch  # Ray takes seconds to import
 
         launch.connect(address, study.resources)
+        source = patches.file(study) if isinstance(study.source, FileSource) else None
+        cluster.require_shared(ledger.folder, source if isinstance(source, Path) else None)
     path = patches.prepare(study, click.echo)
     ledger.write_plan(record(study, planned, path))
     if keys:
