@@ -28,7 +28,7 @@ def nodes() -> list[Node]:
 
 
 def growth() -> list[Node]:
-    """What the nodes would offer that the autoscaler may still add; none where this is not the head of such a cluster."""
+    """What the nodes would offer that the autoscaler may still add; none but on the head of such a cluster."""
     try:
         config = yaml.safe_load(BOOTSTRAP.expanduser().read_text())
         kinds, head, most = config["available_node_types"], config["head_node_type"], int(config["max_workers"])
