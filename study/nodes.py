@@ -35,7 +35,7 @@ def this_machine(resources: Resources) -> Node:
 
 
 def of_cluster(address: str, resources: Resources) -> list[Node]:
-    """The nodes that a running Ray cluster has and may still get. Raises InputError where none answers, or none fits."""
+    """The nodes that a running Ray cluster has, and may get. Raises InputError where none answers, or no trial fits."""
     from study import cluster, launch  # Ray takes seconds to import
 
     launch.connect(address, resources)
