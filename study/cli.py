@@ -16,7 +16,8 @@ from study.commands.run import run
 from study.commands.schema import schema
 from study.commands.status import status
 from study.commands.trial import trial
-from study.exit_codes import INTERRUPTED
+from study.exit_codes import INPUT, INTERRUPTED
+from study.storage import sentence
 
 
 class _Main(click.Group):
@@ -30,11 +31,8 @@ class _Main(click.Group):
         except (InputError, ResultsError, OSError) as error:
             if ctx.params["verbose"]:
                 raise
-            if isinstance(error, OSError):
-                click.echo(f"study: {error.filename or 'the system says'}: {error.strerror or error}", err=True)
-            else:
-                click.echo(f"study: {error}", err=True)
-            return ctx.exit(1)
+            click.echo(f"study: {sentence(error) if isinstance(error, OSError) else error}", err=True)
+            return ctx.exit(INPUT)
         except KeyboardInterrupt:
             click.echo("study: stopped", err=True)
             return ctx.exit(INTERRUPTED)

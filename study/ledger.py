@@ -6,10 +6,11 @@ import json
 import math
 import os
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,9 @@ from study.storage import Place, storage_of
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
+
+_T = TypeVar("_T")
+_MAGIC = b"PAR1"  # at both ends of a whole Parquet file
 
 
 class Superseded(Exception):
@@ -41,10 +45,6 @@ class TrialFolder:
     def keep_checkpoint(self) -> None:
         """The checkpoint that training wrote is part of the results."""
         self.storage.keep("checkpoint.pt")
-
-    @property
-    def has_checkpoint(self) -> bool:
-        return self.storage.exists("checkpoint.pt")
 
     def record(self) -> tables.TrialRecord | None:
         """trial.json, or None where the trial has not begun; ResultsError where it is damaged."""
@@ -100,6 +100,16 @@ class TrialFolder:
         if now is not None and len(now.attempts) > len(record.attempts):
             raise Superseded(f"trial {record.key}: attempt {len(now.attempts)} has begun meanwhile")
 
+    def torn(self) -> str | None:
+        """What is wrong with curve.parquet, from its ends alone; None where it looks whole."""
+        try:
+            first, last = self.storage.ends("curve.parquet", 2 * len(_MAGIC))
+            if first.startswith(_MAGIC) and last.endswith(_MAGIC) and len(last) == 2 * len(_MAGIC):
+                return None
+            return f"{self.storage}/curve.parquet: torn; its trial counts as pending"
+        except FileNotFoundError:
+            return f"{self.storage}/curve.parquet: lost; its trial counts as pending"
+
     def write_curve(self, epochs: Sequence[Any]) -> None:
         """curve.parquet from all epochs so far."""
         columns = {name: [getattr(epoch, name) for epoch in epochs] for name in tables.CURVE.names}
@@ -147,34 +157,35 @@ class Ledger:
         """Keys of the trials that have a folder."""
         return set(self.storage.list("trials"))
 
-    def records(self, keys: Iterable[str]) -> Iterator[tuple[str, tables.TrialRecord | None]]:
-        """The records of the trials that have begun; None for a damaged one, which counts as pending."""
-        begun = self.begun()
-        for key in keys:
-            if key in begun:
-                try:
-                    record = self.trial(key).record()
-                except ResultsError:
-                    yield key, None
-                else:
-                    if record is not None:
-                        yield key, record
+    def look(self, keys: Iterable[str], longest: int) -> "Snapshot":
+        """What the results say now of the trials of these keys, up to the horizon `longest`, and of others' cost."""
+        records, damaged = {}, {}
+        begun = sorted(self.begun())
+        for key, found in zip(begun, self._asked(self._record_of, begun), strict=True):
+            if isinstance(found, ResultsError):
+                damaged[key] = str(found)
+            elif found is not None:
+                records[key] = found
+        states = {key: _state(records.get(key), longest) for key in keys}
+        done = [key for key, state in states.items() if state == "done"]
+        for key, torn in zip(done, self._asked(lambda key: self.trial(key).torn(), done), strict=True):
+            if torn is not None:
+                damaged[key], states[key] = torn, "pending"
+        return Snapshot(states, records, damaged)
 
-    def state(self, key: str, longest: int) -> str:
-        """done | running | failed | pending; a trial whose process is gone is pending, its checkpoint kept."""
-        folder = self.trial(key)
+    def _record_of(self, key: str) -> tables.TrialRecord | ResultsError | None:
         try:
-            record = folder.record()
-        except ResultsError:
-            return "pending"  # damaged: the next attempt writes it anew
-        if record is None:
-            return "pending"
-        if record.status == "failed":
-            return "failed"
-        if record.horizon >= longest and folder.storage.exists("curve.parquet"):
-            return "done"
-        alive = record.status == "running" and record.attempts and _alive(record.attempts[-1])
-        return "running" if alive else "pending"
+            return self.trial(key).record()
+        except ResultsError as error:
+            return error
+
+    def _asked(self, question: Callable[[str], _T], keys: Sequence[str]) -> Iterator[_T]:
+        """The answers for all keys in their order, asked at the same time where the storage gains by it."""
+        if self.storage.at_once == 1:
+            yield from map(question, keys)
+        else:
+            with ThreadPoolExecutor(self.storage.at_once) as pool:
+                yield from pool.map(question, keys)
 
     def write_plan(self, plan: tables.Plan) -> None:
         """plan.json: what belongs to the study."""
@@ -188,11 +199,46 @@ class Ledger:
         return Lease(self.storage)
 
 
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What the ledger said at one moment."""
+
+    states: dict[str, str]  # key of a planned trial -> done | running | failed | pending, in the plan's order
+    records: dict[str, tables.TrialRecord]  # of every trial that has begun, planned or not
+    damaged: dict[str, str]  # key -> which file is damaged, and how; such a trial is pending, its record written anew
+
+
+def lost_in_a_row(record: tables.TrialRecord) -> int:
+    """How many of the last attempts died without a new checkpoint."""
+    count = 0
+    for attempt in reversed(record.attempts):
+        if attempt.get("ended") != "lost" or attempt.get("checkpoint") is not None:
+            break
+        count += 1
+    return count
+
+
+def checkpointed(record: tables.TrialRecord) -> int:
+    """The epoch of the checkpoint from which the next attempt goes on; 0 for none."""
+    return max((attempt.get("checkpoint") or 0 for attempt in record.attempts), default=0)
+
+
 def failed(record: tables.TrialRecord, error: str, epoch: int, log: str) -> tables.TrialRecord:
     """The record of a trial that cannot go on, with its cause in one line and the last lines of its log."""
     attempts = [*record.attempts[:-1], {**record.attempts[-1], "ended": "failed"}]
     cause = {"error": error, "epoch": epoch, "log": log}
     return dataclasses.replace(record, status="failed", epoch=epoch, cause=cause, attempts=attempts)
+
+
+def _state(record: tables.TrialRecord | None, longest: int) -> str:
+    """A trial whose process is gone is pending, its checkpoint kept."""
+    if record is None:
+        return "pending"
+    if record.status == "failed":
+        return "failed"
+    if record.horizon >= longest:
+        return "done"
+    return "running" if record.status == "running" and record.attempts and _alive(record.attempts[-1]) else "pending"
 
 
 def _alive(attempt: dict[str, Any]) -> bool:

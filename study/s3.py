@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from qgan.errors import InputError
 from qgan.files import whole_file
+from study.storage import StorageError
 
 ATTEMPTS = 8  # of one request, about a minute in all
 CONNECT_S, READ_S = 10.0, 60.0  # without an answer for so long a request has failed
@@ -134,7 +135,7 @@ class S3:
         return self._ask("read", name, lambda: _client().head_object(Bucket=self.bucket, Key=self._key(name)))
 
     def _ask(self, deed: str, name: str, request: Callable[[], _T]) -> _T:
-        """The answer to a request, or an OSError that says what could not be done where."""
+        """The answer to a request, or a StorageError that says what could not be done where."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         object_ = f"{self.uri}/{name}".rstrip("/")
@@ -175,8 +176,8 @@ def _attempts() -> int:
         return ATTEMPTS
 
 
-def _failure(deed: str, name: str, problem: str) -> OSError:
-    return OSError(errno.EIO, f"cannot be {deed} ({problem.rstrip('.')})", name)
+def _failure(deed: str, name: str, problem: str) -> StorageError:
+    return StorageError(errno.EIO, f"cannot be {deed} ({problem.rstrip('.')})", name)
 
 
 def _broke_off(error: Exception) -> bool:

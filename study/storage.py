@@ -1,5 +1,6 @@
 """Where the files of results lie: whole objects under names, in a folder here or elsewhere by the same contract."""
 
+import errno
 import os
 import socket
 import threading
@@ -40,6 +41,9 @@ class Storage(Protocol):
     def read(self, name: str) -> bytes:
         """The whole object. Raises FileNotFoundError where there is none."""
 
+    def ends(self, name: str, count: int) -> tuple[bytes, bytes]:
+        """The first and the last `count` bytes of an object, at most. Raises FileNotFoundError where there is none."""
+
     def exists(self, name: str) -> bool:
         """Whether there is such an object."""
 
@@ -71,6 +75,23 @@ class Storage(Protocol):
         """The storage of one group: at("trials").read("KEY/trial.json")."""
 
 
+class StorageError(OSError):
+    """A storage does not answer or refuses; the message is one sentence."""
+
+
+_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE}
+
+
+def is_storage_trouble(error: BaseException) -> bool:
+    """Whether files cannot be kept (disk full, read-only, no answer), which is no fault of who wrote them."""
+    return isinstance(error, StorageError) or (isinstance(error, OSError) and error.errno in _TROUBLE)
+
+
+def sentence(error: OSError) -> str:
+    """What the system says, and of which file."""
+    return f"{error.filename or 'the system says'}: {error.strerror or error}"
+
+
 class Folder:
     """Objects are files in a folder of this machine or of a shared file system."""
 
@@ -84,6 +105,12 @@ class Folder:
 
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
+
+    def ends(self, name: str, count: int) -> tuple[bytes, bytes]:
+        with (self.path / name).open("rb") as file:
+            first = file.read(count)
+            file.seek(max(0, file.seek(0, os.SEEK_END) - count))
+            return first, file.read(count)
 
     def exists(self, name: str) -> bool:
         return (self.path / name).is_file()

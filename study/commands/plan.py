@@ -13,22 +13,21 @@ from study.commands.arguments import FILE
 @click.option("--address", help="Ray cluster whose size gives the wall time; default: this machine.")
 def plan(file: Path, probe: bool, address: str | None) -> None:
     """Show what would run and what is done; time, money, memory, power. Changes nothing."""
-    from rich.console import Console
-
     from study import patches
     from study.estimate import estimate
     from study.nodes import of_cluster, this_machine
     from study.pace import from_ledger
     from study.plan import look
-    from study.progress import state_table
+    from study.progress import console, state_table
 
-    study, planned, states = look(file)
+    here = look(file)
+    study = here.study
     nodes = of_cluster(address, study.resources) if address is not None else [this_machine(study.resources)]
     shape = patches.shape(study)
-    Console().print(state_table(planned, states))
-    pace = from_ledger(study, planned)
+    console().print(state_table(here))
+    pace = from_ledger(here)
     if probe:
         from study.probe import probe as run_probe  # torch takes seconds to import
 
-        pace = run_probe(study, planned, shape, click.echo)
-    click.echo("\n".join(estimate(study, planned, states, pace, nodes, shape)))
+        pace = run_probe(study, here.planned, shape, click.echo)
+    click.echo("\n".join(estimate(here, pace, nodes, shape)))

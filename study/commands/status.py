@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from analysis.errors import ResultsError
 from study.commands.arguments import FILE
 
 
@@ -12,21 +11,24 @@ from study.commands.arguments import FILE
 @click.argument("file", type=FILE)
 def status(file: Path) -> None:
     """Show done, running, failed and pending trials per cell and arm, and why trials failed."""
-    from rich.console import Console
-
-    from study.ledger import Ledger
     from study.plan import look, tally
-    from study.progress import state_table
+    from study.progress import console, state_table
+    from study.provenance import mixed_revisions
 
-    study, planned, states = look(file)
-    Console().print(state_table(planned, states))
-    click.echo(tally(states))
-    for each in planned:
-        try:
-            record = Ledger(study.folder).trial(each.key).record()
-        except ResultsError:
-            continue  # damaged: it counts as pending and will be written anew
-        if record is not None and record.cause is not None and states[each.key] == "failed":
-            click.echo(f"\n{each}: {record.cause['error']}\n  {record.command}")
-        for warning in record.warnings if record is not None else []:
-            click.echo(f"\n{each}: warning at {warning}")
+    here = look(file)
+    console().print(state_table(here))
+    click.echo(tally(here.states))
+    records = [here.now.records[key] for key in here.states if key in here.now.records]
+    if told := mixed_revisions([record.provenance for record in records]):
+        click.echo(f"\nwarning: {told}")
+    for told in here.now.damaged.values():
+        click.echo(f"\nwarning: {told}")
+    for each in here.planned:
+        record = here.now.records.get(each.key)
+        if record is None:
+            continue
+        if here.states[each.key] == "failed" and record.cause is not None:
+            log = "\n".join(f"    {line}" for line in record.cause["log"].splitlines())
+            click.echo(f"\n{each}: {record.cause['error']}\n{log}\n  {record.command}")
+        for told in record.warnings:
+            click.echo(f"\n{each}: warning at {told}")

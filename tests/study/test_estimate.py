@@ -3,7 +3,7 @@
 import json
 import math
 import weakref
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from study.ledger import Ledger
 from study.memory import generation_bytes, network_bytes, peak_bytes, step_bytes
 from study.nodes import Node, slots
 from study.pace import from_ledger
-from study.plan import Planned, states, trials
+from study.plan import Look, Planned, trials
 from study.prices import PRICES, list_price
 from study.sections import Resources
 from study.spec import Study, load
@@ -153,6 +153,7 @@ def write_trial(study: Study, each: Planned, epochs: int, seconds: float, horizo
         "process": 1,
         "gpu": "NVIDIA A100-SXM4-80GB",
         "usd_per_hour": None,
+        "checkpoint": epochs,
     }
     rest: tuple[Any, ...] = ([attempt], None, [], "study trial", {}, {}, epochs * seconds)
     record = tables.TrialRecord(each.key, "running", epochs, horizon, *rest)
@@ -166,19 +167,21 @@ def test_time_and_money_from_the_ledger(study_file: Path) -> None:
     study_file.write_text(text + "budget: {gpu_hours: 30, usd: 40}\n")
     study = load(study_file)
     planned = trials(study)
+    keys = [each.key for each in planned]
     small = [each for each in planned if each.cell["images"] == 16]
     write_trial(study, small[0], 6, 2.0, 6)
-    found = states(planned, Ledger(study.folder), 3600)
-    left = work(study, planned, found)
+    ledger = Ledger(study.folder)
+    here = Look(study, planned, ledger, ledger.look(keys, 3600))
+    left = work(here)
     assert left == {each.key: 3594 if each is small[0] else 3600 for each in planned}  # checkpoints are continued
-    pace = from_ledger(study, planned)
+    pace = from_ledger(here)
     assert pace is not None
     large = planned[-1].cell_name
     assert pace.of(small[0].cell_name, "qcbm") == pytest.approx(2.0)
     assert pace.of(large, "qcbm") == pytest.approx(4.0)  # twice the images
     hours = (4 * 3600 * 2.0 + 4 * 3600 * 4.0 - 6 * 2.0) / 3600
     rate = next(price.usd_per_hour for price in PRICES if price.kind == "A100")
-    lines = "\n".join(describe_cost(study, planned, left, pace, [Node(4, 2)]))
+    lines = "\n".join(describe_cost(here, left, pace, [Node(4, 2)]))
     assert f"about {hours / 2:.3g} GPU-hours" in lines
     assert f"about {hours / 4:.3g} hours, 4 at once" in lines
     assert f"${hours / 2 * rate:.2f} at" in lines
@@ -186,7 +189,7 @@ def test_time_and_money_from_the_ledger(study_file: Path) -> None:
     assert f"{(5 + hours / 2) * rate - 40:.3g} too little" in lines
     own = load(study_file, ["budget.usd_per_gpu_hour=1"])
     assert "at $1.00 per GPU-hour (budget.usd_per_gpu_hour)" in "\n".join(
-        describe_cost(own, planned, left, pace, [Node(4, 2)])
+        describe_cost(replace(here, study=own), left, pace, [Node(4, 2)])
     )
 
 

@@ -17,19 +17,29 @@ def begin(ledger: Ledger) -> tables.TrialRecord:
     return ledger.trial(KEY).begin(KEY, trial={"images": 3}, command="study trial ...", provenance={"gpu": None})
 
 
+def state(ledger: Ledger, longest: int) -> str:
+    return ledger.look([KEY], longest).states[KEY]
+
+
 def test_states(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    assert ledger.state(KEY, 10) == "pending"
+    assert state(ledger, 10) == "pending"
     record = begin(ledger)
-    assert ledger.state(KEY, 10) == "running"
+    assert state(ledger, 10) == "running"
     folder = ledger.trial(KEY)
     folder.write_record(tables.TrialRecord(**{**vars(record), "status": "done", "horizon": 10}))
-    assert ledger.state(KEY, 10) == "pending"  # its curve is gone
-    folder.storage.write("curve.parquet", b"")
-    assert ledger.state(KEY, 10) == "done"
-    assert ledger.state(KEY, 20) == "pending"  # the study asks for more now
+    assert state(ledger, 10) == "pending"  # its curve is gone
+    folder.storage.write("curve.parquet", b"PAR1 rows PAR1")
+    assert state(ledger, 10) == "done"
+    for torn in (b"", b"PAR1", b"PAR1 ro", b"\0" * 14):
+        folder.storage.write("curve.parquet", torn)
+        now = ledger.look([KEY], 10)
+        assert now.states == {KEY: "pending"}
+        assert now.damaged[KEY].startswith(f"{tmp_path}/trials/{KEY}/curve.parquet: torn")
+    folder.storage.write("curve.parquet", b"PAR1 rows PAR1")
+    assert state(ledger, 20) == "pending"  # the study asks for more now
     folder.write_record(failed(record, "cause", 3, "log"))
-    assert ledger.state(KEY, 10) == "failed"
+    assert state(ledger, 10) == "failed"
 
 
 def test_a_trial_whose_process_died_is_pending(tmp_path: Path) -> None:
@@ -39,7 +49,7 @@ def test_a_trial_whose_process_died_is_pending(tmp_path: Path) -> None:
     ended.wait()
     record.attempts[-1]["process"] = ended.pid
     ledger.trial(KEY).write_record(record)
-    assert ledger.state(KEY, 10) == "pending"
+    assert state(ledger, 10) == "pending"
 
 
 def test_a_trial_of_another_host_is_dead_when_unseen_for_long(tmp_path: Path) -> None:
@@ -47,19 +57,19 @@ def test_a_trial_of_another_host_is_dead_when_unseen_for_long(tmp_path: Path) ->
     record = begin(ledger)
     record.attempts[-1]["place"] = "elsewhere"
     ledger.trial(KEY).write_record(record)
-    assert ledger.state(KEY, 10) == "running"
+    assert state(ledger, 10) == "running"
     path = tmp_path / "trials" / KEY / "trial.json"
     text = path.read_text()
     seen = record.attempts[-1]["last_seen"]
     path.write_text(text.replace(f'"last_seen": "{seen}"', '"last_seen": "2020-01-01T00:00:00+00:00"'))
-    assert ledger.state(KEY, 10) == "pending"
+    assert state(ledger, 10) == "pending"
 
 
 def test_a_damaged_record_is_pending_and_written_anew(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     begin(ledger)
     ledger.trial(KEY).storage.write("trial.json", b"{")
-    assert ledger.state(KEY, 10) == "pending"
+    assert state(ledger, 10) == "pending"
     assert len(begin(ledger).attempts) == 1
 
 
