@@ -1,5 +1,6 @@
 """What a Ray cluster of several nodes is asked before anything starts: how far it grows, and what its nodes see."""
 
+import errno
 import socket
 import time
 import uuid
@@ -14,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from qgan.errors import InputError
 from study.nodes import Node
-from study.storage import Place, storage_of
+from study.storage import Place, StorageError, storage_of
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")  # what `ray up` left on the head: the cluster's file, filled in
 _SEEN_WITHIN_S = 10.0  # a shared file system may show a new file so late
@@ -74,6 +75,17 @@ def require_shared(results: Place, patches: Path | None) -> None:
         _refuse(results, patches, _answers(asked, [node["NodeManagerAddress"] for node in able]))
     finally:
         storage.delete(name)
+
+
+def require_seen(trial: Place) -> None:
+    """On a node that may have come after `require_shared`: StorageError where it does not see the study's results."""
+    if isinstance(trial, Path) and not (trial.parents[1] / "plan.json").exists():
+        raise StorageError(
+            errno.ENOENT,
+            f"not seen by the node {socket.gethostname()}, which joined later; results must lie on a file system that "
+            "all nodes share, or on S3",
+            str(trial.parents[1]),
+        )
 
 
 def _answers(asked: Sequence[Any], addresses: Sequence[str]) -> list[_Sight]:

@@ -280,6 +280,7 @@ def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job]) -> None:
 
     trouble = None
     try:
+        cluster.require_seen(jobs[config["key"]].folder)
         trainable.run(jobs[config["key"]], watch)
     except OSError as error:  # results cannot be kept: no other trial would fare better
         trouble = sentence(error)
