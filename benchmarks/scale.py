@@ -36,23 +36,30 @@ RECORDED, SECONDS = "STUDY_SCALE_RECORDED", "STUDY_SCALE_SECONDS"
 
 def replay() -> None:
     """Run in every worker as it starts: training yields what was recorded, and torch (250 MB) stays out."""
-    torch = types.ModuleType("torch")
-    torch.set_num_threads = lambda number: None  # type: ignore[attr-defined]
-    torch.cuda = types.SimpleNamespace(is_available=lambda: False)  # type: ignore[attr-defined]
-    training = types.ModuleType("qgan.training")
+    from study import trainable
+
+    torch = types.SimpleNamespace(
+        set_num_threads=lambda number: None, cuda=types.SimpleNamespace(is_available=lambda: False)
+    )
     with open(os.environ[RECORDED], "rb") as file:
         rows = pickle.load(file)
     step = float(os.environ[SECONDS]) / len(rows)
 
     def train(*words: Any, **settings: Any) -> Any:
+        del sys.modules["torch"]  # Ray would ask it for its types
         start = time.monotonic()
         for number, row in enumerate(rows, 1):
             time.sleep(max(0.0, start + number * step - time.monotonic()))
             yield types.SimpleNamespace(**row, seconds=time.monotonic() - start)
 
-    training.train = train  # type: ignore[attr-defined]
-    training.CheckpointError = type("CheckpointError", (Exception,), {})  # type: ignore[attr-defined]
-    sys.modules.update({"torch": torch, "qgan.training": training})
+    training = types.SimpleNamespace(train=train, CheckpointError=type("CheckpointError", (Exception,), {}))
+    run = trainable.run
+
+    def run_replayed(*words: Any, **settings: Any) -> bool:
+        sys.modules.update({"torch": torch, "qgan.training": training})  # type: ignore[dict-item]
+        return run(*words, **settings)
+
+    trainable.run = run_replayed
 
 
 def main() -> None:
