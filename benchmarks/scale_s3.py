@@ -8,6 +8,7 @@ bucket answers later (10 to 50 ms a request) and many requests at a time.
 
 import argparse
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -24,7 +25,7 @@ BUCKET, MOST_S = "benchmark", 10.0
 def main() -> None:
     """Print the table."""
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--trials", type=int, default=600)
+    words.add_argument("--replicates", type=int, default=150, help="of 2 arms in 2 cells: 600 trials")
     words.add_argument("--epochs", type=int, default=4000)
     asked = words.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -41,25 +42,25 @@ def main() -> None:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _measure(folder, asked.trials, asked.epochs)
+            _measure(folder / "study", asked.replicates, asked.epochs)
         finally:
             server.terminate()
             server.wait()
 
 
-def _measure(folder: Path, trials: int, epochs: int) -> None:
+def _measure(local: Path, replicates: int, epochs: int) -> None:
     from analysis import load
-    from analysis.synthetic import write_ledger
-    from benchmarks.clock import machine
+    from analysis.synthetic import write_study
     from study.ledger import Ledger
     from study.storage import Uri
 
-    local = write_ledger(folder, trials, epochs)
+    seeds = dict.fromkeys(("bernoulli", "qcbm"), range(replicates))
+    write_study(local, replicates=seeds, horizons=[epochs], window=100, images=False, scores=True)
     remote = f"s3://{BUCKET}/results/study"
     sent = _seconds(lambda: _send(local, remote))
     keys = [each.name for each in (local / "trials").iterdir()]
-    print(machine("cpu"))
-    print(f"{trials} trials x {epochs} epochs; sent in {sent:.1f} s")
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{len(keys)} trials x {epochs} epochs; sent in {sent:.1f} s")
     print(f"{'':44} {'folder':>9} {'S3':>9}")
     for name, run in (
         ("records and states, as `study status` asks", lambda place: Ledger(place).look(keys, epochs)),

@@ -18,7 +18,11 @@ import pyarrow.parquet as pq
 from analysis import tables
 from analysis.errors import ResultsError
 from study.lease import Lease, place, runs
+<<<<<<< HEAD
 from study.storage import Place, storage_of
+=======
+from study.storage import Storage, storage_of
+>>>>>>> platform
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
@@ -48,10 +52,7 @@ class TrialFolder:
 
     def record(self) -> tables.TrialRecord | None:
         """trial.json, or None where the trial has not begun; ResultsError where it is damaged."""
-        try:
-            return tables.parse_trial(self.storage.read("trial.json"), f"{self.storage}/trial.json")
-        except FileNotFoundError:
-            return None
+        return _record(self.storage, "trial.json")
 
     def begin(self, key: str, *, trial: dict[str, Any], command: str, provenance: dict[str, Any],
               gpus: float = 0.0, usd_per_hour: float | None = None) -> tables.TrialRecord:  # fmt: skip
@@ -99,16 +100,6 @@ class TrialFolder:
         now = self.record()
         if now is not None and len(now.attempts) > len(record.attempts):
             raise Superseded(f"trial {record.key}: attempt {len(now.attempts)} has begun meanwhile")
-
-    def torn(self) -> str | None:
-        """What is wrong with curve.parquet, from its ends alone; None where it looks whole."""
-        try:
-            first, last = self.storage.ends("curve.parquet", 2 * len(_MAGIC))
-            if first.startswith(_MAGIC) and last.endswith(_MAGIC) and len(last) == 2 * len(_MAGIC):
-                return None
-            return f"{self.storage}/curve.parquet: torn; its trial counts as pending"
-        except FileNotFoundError:
-            return f"{self.storage}/curve.parquet: lost; its trial counts as pending"
 
     def write_curve(self, epochs: Sequence[Any]) -> None:
         """curve.parquet from all epochs so far."""
@@ -160,6 +151,7 @@ class Ledger:
     def look(self, keys: Iterable[str], longest: int) -> "Snapshot":
         """What the results say now of the trials of these keys, up to the horizon `longest`, and of others' cost."""
         records, damaged = {}, {}
+<<<<<<< HEAD
         begun = sorted(self.begun())
         for key, found in zip(begun, self._asked(self._record_of, begun), strict=True):
             if isinstance(found, ResultsError):
@@ -169,6 +161,20 @@ class Ledger:
         states = {key: _state(records.get(key), longest) for key in keys}
         done = [key for key, state in states.items() if state == "done"]
         for key, torn in zip(done, self._asked(lambda key: self.trial(key).torn(), done), strict=True):
+=======
+        for key in self.begun():
+            try:
+                record = _record(self.storage, f"trials/{key}/trial.json")
+            except ResultsError as error:
+                damaged[key] = str(error)
+            else:
+                if record is not None:
+                    records[key] = record
+        states = {}
+        for key in keys:
+            state = _state(records.get(key), longest)
+            torn = _torn(self.storage, f"trials/{key}/curve.parquet") if state == "done" else None
+>>>>>>> platform
             if torn is not None:
                 damaged[key], states[key] = torn, "pending"
         return Snapshot(states, records, damaged)
@@ -228,6 +234,24 @@ def failed(record: tables.TrialRecord, error: str, epoch: int, log: str) -> tabl
     attempts = [*record.attempts[:-1], {**record.attempts[-1], "ended": "failed"}]
     cause = {"error": error, "epoch": epoch, "log": log}
     return dataclasses.replace(record, status="failed", epoch=epoch, cause=cause, attempts=attempts)
+
+
+def _record(storage: Storage, name: str) -> tables.TrialRecord | None:
+    try:
+        return tables.parse_trial(storage.read(name), f"{storage}/{name}")
+    except FileNotFoundError:
+        return None
+
+
+def _torn(storage: Storage, name: str) -> str | None:
+    """What is wrong with a Parquet file, from its ends alone; None where it looks whole."""
+    try:
+        first, last = storage.ends(name, 2 * len(_MAGIC))
+    except FileNotFoundError:
+        return f"{storage}/{name}: lost; its trial counts as pending"
+    if first.startswith(_MAGIC) and last.endswith(_MAGIC) and len(last) == 2 * len(_MAGIC):
+        return None
+    return f"{storage}/{name}: torn; its trial counts as pending"
 
 
 def _state(record: tables.TrialRecord | None, longest: int) -> str:

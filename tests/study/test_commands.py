@@ -206,6 +206,7 @@ def test_failures_are_rows_with_their_cause_and_exit_code_3(study_file: Path) ->
     assert status.returncode == 0
     assert "ran away at epoch 1" in status.stdout
     assert "--arm qcbm --cell latent_dim=3,images=16 --replicate 0 --pdb" in status.stdout
+    assert "    qgan.errors.Diverged: the losses" in status.stdout  # the tail of its log
     one = study("trial", study_file, "--arm", "qcbm", folder=study_file.parent)
     assert one.returncode == 3
     assert "ran away at epoch 1" in one.stderr
