@@ -18,11 +18,7 @@ import pyarrow.parquet as pq
 from analysis import tables
 from analysis.errors import ResultsError
 from study.lease import Lease, place, runs
-<<<<<<< HEAD
-from study.storage import Place, storage_of
-=======
-from study.storage import Storage, storage_of
->>>>>>> platform
+from study.storage import Place, Storage, storage_of
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
@@ -151,7 +147,6 @@ class Ledger:
     def look(self, keys: Iterable[str], longest: int) -> "Snapshot":
         """What the results say now of the trials of these keys, up to the horizon `longest`, and of others' cost."""
         records, damaged = {}, {}
-<<<<<<< HEAD
         begun = sorted(self.begun())
         for key, found in zip(begun, self._asked(self._record_of, begun), strict=True):
             if isinstance(found, ResultsError):
@@ -160,30 +155,19 @@ class Ledger:
                 records[key] = found
         states = {key: _state(records.get(key), longest) for key in keys}
         done = [key for key, state in states.items() if state == "done"]
-        for key, torn in zip(done, self._asked(lambda key: self.trial(key).torn(), done), strict=True):
-=======
-        for key in self.begun():
-            try:
-                record = _record(self.storage, f"trials/{key}/trial.json")
-            except ResultsError as error:
-                damaged[key] = str(error)
-            else:
-                if record is not None:
-                    records[key] = record
-        states = {}
-        for key in keys:
-            state = _state(records.get(key), longest)
-            torn = _torn(self.storage, f"trials/{key}/curve.parquet") if state == "done" else None
->>>>>>> platform
+        for key, torn in zip(done, self._asked(self._torn, done), strict=True):
             if torn is not None:
                 damaged[key], states[key] = torn, "pending"
         return Snapshot(states, records, damaged)
 
     def _record_of(self, key: str) -> tables.TrialRecord | ResultsError | None:
         try:
-            return self.trial(key).record()
+            return _record(self.storage, f"trials/{key}/trial.json")
         except ResultsError as error:
             return error
+
+    def _torn(self, key: str) -> str | None:
+        return _torn(self.storage, f"trials/{key}/curve.parquet")
 
     def _asked(self, question: Callable[[str], _T], keys: Sequence[str]) -> Iterator[_T]:
         """The answers for all keys in their order, asked at the same time where the storage gains by it."""
