@@ -17,7 +17,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 BUCKET, MOST_S = "benchmark", 10.0
 
@@ -62,11 +64,12 @@ def _measure(local: Path, replicates: int, epochs: int) -> None:
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{len(keys)} trials x {epochs} epochs; sent in {sent:.1f} s")
     print(f"{'':44} {'folder':>9} {'S3':>9}")
+    places: tuple[Any, ...] = (local, Uri(remote))
     for name, run in (
         ("records and states, as `study status` asks", lambda place: Ledger(place).look(keys, epochs)),
         (f"all curves, as a report reads (at most {MOST_S:g} s)", lambda place: load(str(place))),
     ):
-        took = [min(_seconds(lambda place=place: run(place)) for _ in range(2)) for place in (local, Uri(remote))]
+        took = [min(_seconds(partial(run, place)) for _ in range(2)) for place in places]
         print(f"{name:44} {took[0]:7.2f} s {took[1]:7.2f} s")
     shutil.rmtree(local)
 
