@@ -65,13 +65,11 @@ def require_shared(results: Place, patches: Path | None) -> None:
     storage = storage_of(results)
     storage.write(name, b"by every node\n")
     try:
-        look = ray.remote(_look).options(num_cpus=0)
-        asked = [
-            look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
-                results, name, patches
-            )
-            for node in able
-        ]
+        look = ray.remote(_look)
+        asked = []
+        for node in able:
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked.append(look.options(num_cpus=0, scheduling_strategy=there).remote(results, name, patches))
         _refuse(results, patches, _answers(asked, [node["NodeManagerAddress"] for node in able]))
     finally:
         storage.delete(name)

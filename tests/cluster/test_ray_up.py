@@ -114,6 +114,16 @@ def test_a_sweep_over_two_hosts(cluster: Cluster) -> None:
     records = [Ledger(study.folder).trial(each.key).record() for each in planned]
     assert {record.attempts[0]["host"] for record in records if record} == {"head", "worker"}
 
+    # /run is each host's own
+    path = cluster.shared / "study.yaml"
+    path.write_text(path.read_text().replace(f"results: {cluster.shared}", "results: /run"))
+    refused = cluster.study_run()
+    output, _ = refused.communicate(timeout=240)
+    assert refused.returncode == 1, output
+    assert "results: /run/results/two-hosts is not one folder for all nodes: worker does not see" in output
+    assert "Traceback" not in output
+    assert "trials to run" not in output
+
 
 @pytest.mark.faults
 def test_a_worker_is_killed_in_the_middle(cluster: Cluster) -> None:
