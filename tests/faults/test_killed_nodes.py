@@ -1,19 +1,16 @@
 """SIGKILL of a whole node at random instants: nothing is lost, nothing done twice to the end."""
 
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from ray.cluster_utils import Cluster
 
 from study.ledger import Ledger
 from study.plan import trials
@@ -36,45 +33,72 @@ results: {folder}/results
 """
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A head that runs no trials, and nodes of one CPU each. Their processes are children of this one."""
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+# Ray reads how it authenticates when it is imported, so the cluster lives in a process of its own. A line with a
+# number kills that node, with the processes of its trials, and puts a new one in its place.
+CLUSTER = """
+import os, signal, sys
+from pathlib import Path
+from ray.cluster_utils import Cluster
+
+def below(pid):
     try:
-        for _ in range(NODES):
-            add_node(made)
-        yield made
-    finally:
-        made.shutdown()
-
-
-def add_node(cluster: Cluster) -> Any:
-    return cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
-
-
-def kill(cluster: Cluster, node: Any) -> None:
-    """The node is gone at once, the processes of its trials with it."""
-    raylets = [each.process.pid for each in node.all_processes["raylet"]]
-    below = [child for pid in raylets for child in children(pid)]
-    for pid in (*raylets, *below):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    cluster.remove_node(node, allow_graceful=False)
-
-
-def children(pid: int) -> list[int]:
-    """All processes below one, of every generation."""
-    try:
-        own = [
-            int(each)
-            for task in Path(f"/proc/{pid}/task").iterdir()
-            for each in (task / "children").read_text().split()
-        ]
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        own = [int(each) for task in tasks for each in (task / "children").read_text().split()]
     except OSError:
         return []
-    return [*own, *(each for child in own for each in children(child))]
+    return own + [each for child in own for each in below(child)]
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+nodes = [cluster.add_node(num_cpus=1, object_store_memory=80_000_000) for _ in range(int(sys.argv[1]))]
+print(cluster.address, flush=True)
+for line in sys.stdin:
+    number = int(line)
+    raylets = [each.process.pid for each in nodes[number].all_processes["raylet"]]
+    for pid in raylets + [child for raylet in raylets for child in below(raylet)]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    cluster.remove_node(nodes[number], allow_graceful=False)
+    nodes[number] = cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
+    print("killed", flush=True)
+cluster.shutdown()
+"""
+
+
+@dataclass
+class Nodes:
+    """A head that runs no trials, and nodes of one CPU each."""
+
+    process: "subprocess.Popen[str]"
+    address: str
+
+    def kill(self, number: int) -> None:
+        """One node is gone at once; a new one has come when this returns."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{number}\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "killed\n"
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    with (tmp_path / "ray.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", CLUSTER, str(NODES)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address, (tmp_path / "ray.log").read_text()
+        yield Nodes(process, address)
+        process.communicate(timeout=120)  # its input ends
 
 
 def sweep(path: Path, address: str, *words: str) -> "subprocess.Popen[str]":
@@ -89,7 +113,7 @@ def curve(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.faults
-def test_nodes_killed_at_random_instants(cluster: Cluster, tmp_path: Path, patches_file: Path) -> None:
+def test_nodes_killed_at_random_instants(cluster: Nodes, tmp_path: Path, patches_file: Path) -> None:
     chance = random.Random(9)
     path = tmp_path / "nodes.yaml"
     kills, replicates = 0, 0
@@ -102,9 +126,8 @@ def test_nodes_killed_at_random_instants(cluster: Cluster, tmp_path: Path, patch
             while running.poll() is None and time.monotonic() < until:
                 time.sleep(0.1)
             if running.poll() is None and kills < ROUNDS:
-                kill(cluster, chance.choice(sorted(cluster.worker_nodes, key=id)))
+                cluster.kill(chance.randrange(NODES))
                 kills += 1
-                add_node(cluster)
         assert running.stdout is not None
         output = running.stdout.read()
         assert "Traceback" not in output, output
