@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from qgan.files import whole_file
 from study import trainable
 from study.ledger import TrialFolder
+from study.storage import local
 
 if TYPE_CHECKING:
     from qgan.training import Epoch
@@ -74,7 +75,7 @@ class _Profiler:
 
         kinds = {ProfilerActivity.CPU, ProfilerActivity.CUDA} & set(supported_activities())
         self.profile = profile(activities=sorted(kinds, key=str), record_shapes=True)
-        self.file = job.folder / "profile.json"
+        self.file = local(job.folder) / "profile.json"
         self.last = min(2, job.horizons[-1])
         self.told = ""
 

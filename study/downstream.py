@@ -17,6 +17,7 @@ from qgan.downstream.settings import DownstreamSettings
 from qgan.errors import InputError
 from qgan.files import whole_file
 from study import debug
+from study.storage import local
 from study.trainable import Job
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run(job: Job, settings: DownstreamSettings) -> bool:
     pools_of(data, held_out, settings)  # what does not fit is said before anything is trained
     synthetic: dict[str, Tensor] = {}
     for label, each in jobs.items():
-        if not each.folder.exists():  # one conditional model serves all labels
+        if not local(each.folder).exists():  # one conditional model serves all labels
             click.echo(f"{label}: key {each.planned.key}")
             if not debug.run_here(each, pdb=False):
                 return False
@@ -60,7 +61,7 @@ def run(job: Job, settings: DownstreamSettings) -> bool:
         if row.classifier == "cnn":
             click.echo(f"seed {row.seed}, k = {row.k}, {row.arm}: balanced accuracy {row.balanced_accuracy:.3f}")
     columns = {name: [asdict(row)[name] for row in rows] for name in tables.DOWNSTREAM.names}
-    with whole_file(job.folder / "downstream.parquet") as temporary:
+    with whole_file(local(job.folder) / "downstream.parquet") as temporary:
         pq.write_table(pa.table(columns, schema=tables.DOWNSTREAM), temporary)
     Console().print(_table(rows, labels))
     told = warning(rows)
@@ -81,7 +82,7 @@ def _images(job: Job, label: str, count: int) -> "Tensor":
     from qgan.ebsd.dataset import read_patches
     from qgan.training import generate
 
-    return generate(job.planned.trial, read_patches(job.patches), job.folder / "checkpoint.pt", count, label)
+    return generate(job.planned.trial, read_patches(job.patches), local(job.folder) / "checkpoint.pt", count, label)
 
 
 def _table(rows: Sequence["Accuracy"], labels: Sequence[str]) -> Table:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,10 +28,11 @@ from ray.tune.search import Searcher
 
 from qgan.errors import InputError
 from qgan.trial import canonical
-from study import trainable
+from study import cluster, trainable
 from study.exit_codes import INPUT, INTERRUPTED
 from study.gate import Gate
 from study.ledger import LOST_ATTEMPTS, failed, lost_in_a_row
+from study.nodes import slots
 from study.plan import Look
 from study.progress import Progress
 from study.sections import Resources
@@ -60,13 +62,15 @@ def connect(address: str | None, resources: Resources) -> None:
         if address is None:
             raise InputError(f"Ray does not start on this machine ({problem})") from None
         raise InputError(f"--address {address}: no Ray cluster answers there ({problem})") from None
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    needed = {"CPU": resources.cpu, "GPU": resources.gpu}
-    if not any(all(node.get(name, 0) >= amount for name, amount in needed.items()) for node in nodes):
-        best = {name: max(node.get(name, 0) for node in nodes) for name in needed}
+    grows = cluster.growth() if address is not None else []
+    # so many trials wait at once, or the autoscaler would start nodes one after the other
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(1 + slots(resources, grows)))
+    nodes = cluster.nodes() + grows
+    if not slots(resources, nodes):
         raise InputError(
             f"resources: a trial needs cpu {resources.cpu:g} and gpu {resources.gpu:g} on one node, but the largest "
-            f"node offers cpu {best['CPU']:g} and gpu {best['GPU']:g}; lower `resources:` or join a larger cluster"
+            f"node offers cpu {max(node.cpus for node in nodes):g} and gpu {max(node.gpus for node in nodes):g}; "
+            "lower `resources:` or join a larger cluster"
         )
 
 
@@ -214,7 +218,7 @@ def sweep(jobs: Sequence[Job], look: Look, gate: Gate) -> None:
 def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources) -> None:
     """One experiment of Tune."""
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
-    storage = (watch.ledger.folder / "tune").absolute()
+    storage = tempfile.mkdtemp(prefix="study-tune-")  # Tune's own notes, which nothing of ours reads
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(_run_on_worker, jobs=jobs), {"cpu": resources.cpu, "gpu": resources.gpu}
@@ -228,7 +232,7 @@ def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources) -> None:
         ),
         run_config=tune.RunConfig(
             name=started,
-            storage_path=str(storage),
+            storage_path=storage,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=-1),  # the ledger counts attempts
             callbacks=[watch],
@@ -238,7 +242,7 @@ def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources) -> None:
     try:
         tuner.fit()
     finally:
-        shutil.rmtree(storage / started, ignore_errors=True)  # Tune's own notes; nothing of ours reads them
+        shutil.rmtree(storage, ignore_errors=True)
 
 
 @contextmanager
@@ -276,6 +280,7 @@ def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job]) -> None:
 
     trouble = None
     try:
+        cluster.require_seen(jobs[config["key"]].folder)
         trainable.run(jobs[config["key"]], watch)
     except OSError as error:  # results cannot be kept: no other trial would fare better
         trouble = sentence(error)

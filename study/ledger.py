@@ -6,10 +6,11 @@ import json
 import math
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,11 +18,12 @@ import pyarrow.parquet as pq
 from analysis import tables
 from analysis.errors import ResultsError
 from study.lease import Lease, place, runs
-from study.storage import Storage, storage_of
+from study.storage import Place, Storage, storage_of
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
 
+_T = TypeVar("_T")
 _MAGIC = b"PAR1"  # at both ends of a whole Parquet file
 
 
@@ -32,7 +34,7 @@ class Superseded(Exception):
 class TrialFolder:
     """The files of one trial."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.storage = storage_of(path)
 
     @property
@@ -143,7 +145,7 @@ class TrialFolder:
 class Ledger:
     """The results of one study, in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
         self.storage = storage_of(folder)
 
@@ -157,22 +159,35 @@ class Ledger:
     def look(self, keys: Iterable[str], longest: int) -> "Snapshot":
         """What the results say now of the trials of these keys, up to the horizon `longest`, and of others' cost."""
         records, damaged = {}, {}
-        for key in self.begun():
-            try:
-                record = _record(self.storage, f"trials/{key}/trial.json")
-            except ResultsError as error:
-                damaged[key] = str(error)
-            else:
-                if record is not None:
-                    records[key] = record
-        states = {}
-        for key in keys:
-            state = _state(records.get(key), longest)
-            torn = _torn(self.storage, f"trials/{key}/curve.parquet") if state == "done" else None
+        begun = sorted(self.begun())
+        for key, found in zip(begun, self._asked(self._record_of, begun), strict=True):
+            if isinstance(found, ResultsError):
+                damaged[key] = str(found)
+            elif found is not None:
+                records[key] = found
+        states = {key: _state(records.get(key), longest) for key in keys}
+        done = [key for key, state in states.items() if state == "done"]
+        for key, torn in zip(done, self._asked(self._torn, done), strict=True):
             if torn is not None:
-                damaged[key], state = torn, "pending"
-            states[key] = state
+                damaged[key], states[key] = torn, "pending"
         return Snapshot(states, records, damaged)
+
+    def _record_of(self, key: str) -> tables.TrialRecord | ResultsError | None:
+        try:
+            return _record(self.storage, f"trials/{key}/trial.json")
+        except ResultsError as error:
+            return error
+
+    def _torn(self, key: str) -> str | None:
+        return _torn(self.storage, f"trials/{key}/curve.parquet")
+
+    def _asked(self, question: Callable[[str], _T], keys: Sequence[str]) -> Iterator[_T]:
+        """The answers for all keys in their order, asked at the same time where the storage gains by it."""
+        if self.storage.at_once == 1:
+            yield from map(question, keys)
+        else:
+            with ThreadPoolExecutor(self.storage.at_once) as pool:
+                yield from pool.map(question, keys)
 
     def write_plan(self, plan: tables.Plan) -> None:
         """plan.json: what belongs to the study."""

@@ -35,13 +35,13 @@ def this_machine(resources: Resources) -> Node:
 
 
 def of_cluster(address: str, resources: Resources) -> list[Node]:
-    """The nodes that a running Ray cluster has now. Raises InputError where none answers, or no trial fits."""
-    from study import launch  # Ray takes seconds to import
+    """The nodes that a running Ray cluster has, and may get. Raises InputError where none answers, or no trial fits."""
+    from study import cluster, launch  # Ray takes seconds to import
 
     launch.connect(address, resources)
-    offered = [node["Resources"] for node in launch.ray.nodes() if node["Alive"]]  # type: ignore[attr-defined]
+    nodes = cluster.nodes() + cluster.growth()
     launch.ray.shutdown()  # type: ignore[attr-defined]
-    return [Node(each.get("CPU", 0), each.get("GPU", 0)) for each in offered]
+    return nodes
 
 
 def _gpus(resources: Resources) -> int:

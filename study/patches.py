@@ -5,6 +5,7 @@ from pathlib import Path
 
 from study.sections import SyntheticSource
 from study.spec import Study
+from study.storage import storage_of
 
 
 def identity(study: Study) -> str:
@@ -15,7 +16,7 @@ def identity(study: Study) -> str:
     if isinstance(source, SyntheticSource):
         return synthetic.recipe(source.microstructure, source.count, source.seed, source.patch)
     with study.document.locating("data", key="source"):
-        return dataset.read_footer(Path(source.source)).content_hash
+        return dataset.read_footer(file(study)).content_hash
 
 
 def pool_size(study: Study) -> int:
@@ -26,7 +27,7 @@ def pool_size(study: Study) -> int:
     from qgan.ebsd import dataset
 
     source, path = study.source, file(study)
-    if isinstance(source, SyntheticSource) and not path.exists():
+    if isinstance(source, SyntheticSource) and not _made(study):
         return source.count - source.evaluation
     with study.document.locating("data", key="evaluation"):
         training, _ = dataset.split(dataset.read_index(path), source.evaluation, source.microstructure)
@@ -41,26 +42,38 @@ def shape(study: Study) -> tuple[int, int, int]:
     if isinstance(source, SyntheticSource):
         return 5, source.patch, source.patch
     with study.document.locating("data", key="source"):
-        footer = dataset.read_footer(Path(source.source))
+        footer = dataset.read_footer(file(study))
     return len(footer.channels), footer.height, footer.width
 
 
-def file(study: Study) -> Path:
-    """The Parquet file of the study's patches; a synthetic set is kept beside the studies that share it."""
+def file(study: Study) -> Path | str:
+    """The Parquet file of the study's patches, or its URI; a synthetic set lies beside the studies that share it."""
+    from qgan.ebsd import dataset
+
     source = study.source
     if isinstance(source, SyntheticSource):
-        return (study.results / "data" / (identity(study).replace(" ", "-").replace("=", "") + ".parquet")).absolute()
-    return Path(source.source).absolute()
+        place = (study.results / "data" / _name(study)).absolute()
+        return place if isinstance(place, Path) else str(place)
+    return source.source if dataset.is_uri(source.source) else Path(source.source).absolute()
 
 
-def prepare(study: Study, say: Callable[[str], None]) -> Path:
+def _name(study: Study) -> str:
+    return identity(study).replace(" ", "-").replace("=", "") + ".parquet"
+
+
+def _made(study: Study) -> bool:
+    return storage_of(study.results / "data").exists(_name(study))
+
+
+def prepare(study: Study, say: Callable[[str], None]) -> Path | str:
     """The file of the study's patches, a synthetic set made if it is missing."""
     from qgan.ebsd import dataset, synthetic
 
     source, path = study.source, file(study)
-    if isinstance(source, SyntheticSource) and not path.exists():
+    if isinstance(source, SyntheticSource) and not _made(study):
         say(f"cutting {source.count} {source.microstructure} patches from synthetic maps ...")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(path, Path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         patches = synthetic.generate(source.microstructure, source.count, source.seed, source.patch, processes=2)
         dataset.write_patches(path, patches)
         say(f"patches: {path}")

@@ -125,7 +125,7 @@ def counts(planned: Iterable[Planned], states: dict[str, str]) -> dict[tuple[str
     return table
 
 
-def record(study: Study, planned: Sequence[Planned], patches_file: Path) -> tables.Plan:
+def record(study: Study, planned: Sequence[Planned], patches_file: Path | str) -> tables.Plan:
     """The plan as analysis reads it, with what is known of the patches."""
     from qgan.ebsd.dataset import read_footer
 

@@ -14,6 +14,7 @@ from study.document import Document, Where, nearest
 from study.grid import Cell, expand
 from study.saved_gains import read_gains
 from study.sections import Budget, FileSource, GainsSearch, QpuRun, Replicates, Resources, Score, SyntheticSource
+from study.storage import Place, Uri
 from study.validation import validate
 
 T = TypeVar("T")
@@ -50,10 +51,10 @@ class Study:
     budget: Budget
     gains: GainsSearch | None  # for `study gains`
     qpu: QpuRun | None  # for `study qpu`
-    results: Path
+    results: Place
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> Place:
         """Where this study's results lie: <results>/<study>."""
         return self.results / self.name
 
@@ -106,11 +107,6 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
             f"is {scored.images}, but score and floor need two disjoint batches out of data.evaluation = "
             f"{source.evaluation}; use at most {source.evaluation // 2}, or keep more patches for evaluation",
         )
-    results = values.get("results", "results/")
-    if not isinstance(results, str) or "://" in results or "\0" in results:
-        raise document.error(("results",), f"{results!r} is not a folder on this machine's file system")
-    if Path(results).exists() and not Path(results).is_dir():
-        raise document.error(("results",), f"{results} is a file; name a folder")
     return Study(
         document=document,
         name=name,
@@ -126,8 +122,19 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
         budget=_section(document, ("budget",), Budget),
         gains=_gains_search(document, arms, cells, score.every),
         qpu=_qpu_run(document, arms, cells),
-        results=Path(results),
+        results=_results(document),
     )
+
+
+def _results(document: Document) -> Place:
+    results = document.values.get("results", "results/")
+    if isinstance(results, str) and re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[^\0]*)?", results):
+        return Uri(results.rstrip("/"))
+    if not isinstance(results, str) or "://" in results or "\0" in results:
+        raise document.error(("results",), f"{results!r} is neither a folder nor s3://bucket/folder")
+    if Path(results).exists() and not Path(results).is_dir():
+        raise document.error(("results",), f"{results} is a file; name a folder")
+    return Path(results)
 
 
 def _source(document: Document) -> SyntheticSource | FileSource:

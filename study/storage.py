@@ -4,10 +4,30 @@ import errno
 import os
 import socket
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from qgan.files import whole_file
+
+
+@dataclass(frozen=True)
+class Uri:
+    """A place that is no folder of this machine: s3://bucket/folder."""
+
+    text: str
+
+    def __truediv__(self, name: str) -> "Uri":
+        return Uri(f"{self.text.rstrip('/')}/{name}")
+
+    def __str__(self) -> str:
+        return self.text
+
+    def absolute(self) -> "Uri":
+        return self
+
+
+Place = Path | Uri
 
 
 class Storage(Protocol):
@@ -15,6 +35,8 @@ class Storage(Protocol):
 
     tests/study/test_storage.py is the contract. A failure is an OSError that says what could not be done where.
     """
+
+    at_once: int  # requests that it pays to make at the same time
 
     def read(self, name: str) -> bytes:
         """The whole object. Raises FileNotFoundError where there is none."""
@@ -72,6 +94,8 @@ def sentence(error: OSError) -> str:
 
 class Folder:
     """Objects are files in a folder of this machine or of a shared file system."""
+
+    at_once = 1
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -139,6 +163,19 @@ class Folder:
         return Folder(self.path / group)
 
 
-def storage_of(place: Path) -> Storage:
+def storage_of(place: Place) -> Storage:
     """The storage of a results folder."""
-    return Folder(place)
+    if isinstance(place, Path):
+        return Folder(place)
+    from study.s3 import S3
+
+    return S3(str(place))
+
+
+def local(place: Place) -> Path:
+    """The place itself, or the folder of this machine that stands for a remote one: for what can be made again."""
+    if isinstance(place, Path):
+        return place
+    from study.s3 import node_folder
+
+    return node_folder() / str(place).removeprefix("s3://")

@@ -16,7 +16,7 @@ from study import ledger, provenance
 from study.plan import Planned
 from study.spec import Study
 from study.spending import usd_per_hour
-from study.storage import is_storage_trouble
+from study.storage import Place, is_storage_trouble, local
 
 if TYPE_CHECKING:
     from analysis.tables import TrialRecord
@@ -35,8 +35,8 @@ class Job:
 
     planned: Planned
     horizons: list[int]
-    patches: Path
-    folder: Path  # of the trial
+    patches: Path | str  # Parquet file, or its URI
+    folder: Place  # of the trial
     features: Path  # folder of the feature networks, shared by all trials
     command: str  # reproduces the trial in one process
     cpus: float
@@ -46,7 +46,7 @@ class Job:
     retry: bool = False  # of a failed trial: a checkpoint that cannot be continued is removed
 
 
-def job(study: Study, planned: Planned, patches: Path, folder: Path, retry: bool = False) -> Job:
+def job(study: Study, planned: Planned, patches: Path | str, folder: Place, retry: bool = False) -> Job:
     """The job of one planned trial of a study, with the files that it reads and writes."""
     cell = ",".join(f"{name}={value}" for name, value in planned.cell.items())
     words = ["study", "trial", str(study.document.path), "--arm", planned.arm, "--cell", cell]
@@ -55,7 +55,7 @@ def job(study: Study, planned: Planned, patches: Path, folder: Path, retry: bool
         horizons=study.horizons,
         patches=patches,
         folder=folder.absolute(),
-        features=(study.results / "data").absolute(),
+        features=local(study.results / "data").absolute(),
         command=shlex.join([*words, "--replicate", str(planned.replicate), "--pdb"]),
         cpus=study.resources.cpu,
         gpus=study.resources.gpu,
@@ -161,7 +161,7 @@ def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterat
 
 def checked_patches(job: Job) -> "Patches":
     """The trial's patches; InputError where the file holds others than those that its key names."""
-    data = _patches(job.patches, job.patches.stat().st_mtime_ns)
+    data = _patches(job.patches, job.patches.stat().st_mtime_ns if isinstance(job.patches, Path) else 0)
     named = job.planned.trial.data.patches
     if named not in (data.footer.content_hash, data.footer.recipe):
         raise InputError(
@@ -172,7 +172,7 @@ def checked_patches(job: Job) -> "Patches":
 
 
 @lru_cache(maxsize=1)  # a worker runs many trials on one set of patches
-def _patches(path: Path, modified_ns: int) -> "Patches":
+def _patches(path: Path | str, modified_ns: int) -> "Patches":
     from qgan.ebsd.unpacked import node_patches
 
     return node_patches(path)

@@ -68,14 +68,10 @@ def _results(source: Path) -> "Place":
     from analysis.tables import read_plan
     from study.spec import load
 
-    if is_uri(source):
+    if is_uri(source) or source.is_dir():
         return locate(source)
-    folder = source
-    if not source.is_dir():
-        study = load(source)
-        folder = study.folder
-        if (folder / "plan.json").exists() and read_plan(folder).study_file != study.document.text:
-            click.echo(
-                f"note: {source} has changed since `study run`; the report shows the study as it was run", err=True
-            )
+    study = load(source)
+    folder = locate(str(study.folder))
+    if (folder / "plan.json").exists() and read_plan(folder).study_file != study.document.text:
+        click.echo(f"note: {source} has changed since `study run`; the report shows the study as it was run", err=True)
     return folder

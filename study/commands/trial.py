@@ -43,11 +43,12 @@ def trial(
     from study.debug import run_here
     from study.plan import choose
     from study.spec import load
+    from study.storage import local
     from study.trainable import job as job_of
 
     study = load(file, [*assignments, *([f"grid.epochs=[{epochs}]"] if epochs else [])])
     chosen = choose(study, arm, cell, replicate)
-    folder = study.folder / "debug" / chosen.key
+    folder = local(study.folder) / "debug" / chosen.key
     if folder.exists():
         shutil.rmtree(folder)
     job = replace(job_of(study, chosen, patches.prepare(study, click.echo), folder), command=provenance.command())

@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 
 from study.lease import Lease, place, runs
+from study.s3 import S3
 from study.storage import Folder, Storage
 
-STORAGES: dict[str, Callable[[Path], Storage]] = {"folder": Folder}
+from ..s3_server import place as place_on_s3
+
+STORAGES: dict[str, Callable[[Path], Storage]] = {"folder": Folder, "s3": lambda path: S3(place_on_s3())}
 
 
 @pytest.fixture(params=STORAGES)

@@ -1,0 +1,41 @@
+"""A server that speaks S3, on loopback: moto's, which keeps its objects in memory."""
+
+import logging
+import os
+import uuid
+from functools import cache
+
+import pytest
+
+BUCKET = "study-tests"
+
+
+@cache
+def start() -> str:
+    """Its URL; boto3, pyarrow and the processes that tests start find it in the environment."""
+    server = pytest.importorskip("moto.server")
+    boto3 = pytest.importorskip("boto3")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line per request
+    running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    url = "http://{}:{}".format(*running.get_host_and_port())
+    os.environ.update(environment(url))
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    return url
+
+
+def environment(url: str) -> dict[str, str]:
+    """What a process needs to use the server."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def place() -> str:
+    """A folder on it that nobody has used."""
+    start()
+    return f"s3://{BUCKET}/{uuid.uuid4().hex[:8]}"
