@@ -8,7 +8,7 @@
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -167,28 +167,47 @@ class TrialRecord:
     status: str  # running | done | failed
     epoch: int  # last epoch in curve.parquet
     horizon: int  # longest horizon reached, 0 for none; done = the study's longest horizon is reached
-    attempts: list[dict[str, Any]]  # {start, last_seen: ISO 8601 UTC, host, gpu, usd_per_hour}, one per start
+    # one per start: {start, last_seen: ISO 8601 UTC, host, place, process, gpu: its kind, gpus: the share of it,
+    # usd_per_hour: of that share, checkpoint: last epoch of one written by this attempt, ended: done | failed | lost,
+    # null while it runs or if nobody saw it end}
+    attempts: list[dict[str, Any]]
     cause: dict[str, Any] | None  # of a failure: {error: one line, epoch, log: last lines}
     warnings: list[str]  # what the trial's prior complained of, each with its epoch
     command: str  # reproduces the trial in one process
     # {git: {revision, dirty}, python, packages: {name: version}, cpu, gpu, data_hash}
     provenance: dict[str, Any]
     trial: dict[str, Any]  # the Trial's settings
+    seconds: float = 0.0  # training time so far
+    mmd_v: float | None = None  # of the last scored epoch
+    floor_v: float | None = None
 
 
 def read_trial(folder: Path) -> TrialRecord | None:
     """trial.json of one trial's folder; None where the trial has not begun."""
     path = folder / "trial.json"
     try:
-        values = json.loads(path.read_text())
-        record = TrialRecord(**{name: values[name] for name in TrialRecord.__dataclass_fields__})
+        return parse_trial(path.read_bytes(), str(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def parse_trial(content: bytes, name: str) -> TrialRecord:
+    """What trial.json holds; `name` is what an error calls the file."""
+    try:
+        values = json.loads(content)
+        record = TrialRecord(
+            **{
+                each.name: values.get(each.name, each.default) if each.default is not MISSING else values[each.name]
+                for each in fields(TrialRecord)
+            }
+        )
         if record.status not in STATUSES:
             raise KeyError(f"status {record.status!r}, not one of {', '.join(STATUSES)}")
         return record
-    except FileNotFoundError:
-        return None
-    except (KeyError, TypeError, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ResultsError(f"{path}: damaged ({error}); remove the folder {folder} and run the study again") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ResultsError(f"{name}: damaged ({error}); remove its folder and run the study again") from None
 
 
 def read_table(path: Path) -> pa.Table:

@@ -4,34 +4,28 @@ from collections.abc import Sequence
 from itertools import combinations
 from math import expm1
 
-from analysis.errors import ResultsError
 from analysis.power import POWER, Design, Spread, smallest_p, smallest_p_over_cells
-from study.ledger import Ledger
+from study.ledger import checkpointed
 from study.memory import peak_bytes
 from study.nodes import Node, slots
-from study.pace import Pace, spent_hours
-from study.plan import Planned
+from study.pace import Pace
+from study.plan import Look, Planned
 from study.prices import list_price
 from study.spec import Study
+from study.spending import Spent, spent
 
 _EXACT_TEST_PAIRS = 6  # fewest pairs with which a two-sided sign-flip test of one cell can reach p < 0.05
 _SPREADS = (0.1, 0.2, 0.3)  # run-to-run standard deviations of log MMD for which the power is told
 _CELL_SD = 0.1  # tau, assumed likewise
 
 
-def estimate(
-    study: Study,
-    planned: Sequence[Planned],
-    states: dict[str, str],
-    pace: Pace | None,
-    nodes: Sequence[Node],
-    shape: tuple[int, int, int],
-) -> list[str]:
+def estimate(look: Look, pace: Pace | None, nodes: Sequence[Node], shape: tuple[int, int, int]) -> list[str]:
     """Lines for `study plan`; `shape` is a patch's (channels, height, width)."""
-    left = work(study, planned, states)
+    study = look.study
+    left = work(look)
     return [
-        describe_work(study, states, left),
-        *describe_cost(study, planned, left, pace, nodes),
+        describe_work(study, look.states, left),
+        *describe_cost(look, left, pace, nodes),
         *describe_memory(study, shape),
         *describe_power(study),
         *warnings(study),
@@ -39,23 +33,14 @@ def estimate(
     ]
 
 
-def work(study: Study, planned: Sequence[Planned], states: dict[str, str]) -> dict[str, int]:
+def work(look: Look) -> dict[str, int]:
     """Key -> epochs still to train, of the trials that a run would take up; a checkpoint's epochs are done."""
-    longest, ledger = study.horizons[-1], Ledger(study.folder)
-    begun = ledger.begun()
-    left = {}
-    for key in dict.fromkeys(each.key for each in planned):
-        if states[key] not in ("pending", "running"):
-            continue
-        epochs = longest
-        if key in begun and ledger.trial(key).checkpoint.exists():
-            try:
-                record = ledger.trial(key).record()
-            except ResultsError:
-                record = None  # damaged: the next attempt writes it anew
-            epochs = max(0, longest - record.epoch) if record is not None else longest
-        left[key] = epochs
-    return left
+    longest, records = look.study.horizons[-1], look.now.records
+    return {
+        key: max(0, longest - checkpointed(records[key])) if key in records else longest
+        for key, state in look.states.items()
+        if state in ("pending", "running")
+    }
 
 
 def describe_work(study: Study, states: dict[str, str], left: dict[str, int]) -> str:
@@ -67,10 +52,9 @@ def describe_work(study: Study, states: dict[str, str], left: dict[str, int]) ->
     )
 
 
-def describe_cost(
-    study: Study, planned: Sequence[Planned], left: dict[str, int], pace: Pace | None, nodes: Sequence[Node]
-) -> list[str]:
+def describe_cost(look: Look, left: dict[str, int], pace: Pace | None, nodes: Sequence[Node]) -> list[str]:
     """Hours, wall time on the nodes, money, and what the budget allows."""
+    study, planned = look.study, look.planned
     hours = None if pace is None else trial_hours(planned, left, pace)
     if not left:
         return []
@@ -94,11 +78,11 @@ def describe_cost(
     else:
         lines.append(f"wall time: no trial of cpu: {study.resources.cpu:g} fits this machine; lower resources.cpu")
     if gpu:
-        lines += _money(study, pace, hours * gpu, _spent(study, planned))
+        lines += _money(study, pace, hours * gpu, _spent(look))
     return lines
 
 
-def _money(study: Study, pace: Pace, gpu_hours: float, spent: float) -> list[str]:
+def _money(study: Study, pace: Pace, gpu_hours: float, so_far: Spent) -> list[str]:
     budget = study.budget
     price = list_price(pace.gpu) if pace.gpu else None
     rate, told = None, ""
@@ -115,15 +99,16 @@ def _money(study: Study, pace: Pace, gpu_hours: float, spent: float) -> list[str
     else:
         lines.append(f"money: about ${gpu_hours * rate:,.2f} at ${rate:.2f} per GPU-hour ({told})")
     if budget.gpu_hours is not None:
-        lines.append(_cap("GPU-hours", budget.gpu_hours, spent, gpu_hours))
+        lines.append(_cap("GPU-hours", budget.gpu_hours, so_far.gpu_hours, gpu_hours))
     if budget.usd is not None and rate is not None:
-        lines.append(_cap("US dollars", budget.usd, spent * rate, gpu_hours * rate))
+        lines.append(_cap("US dollars", budget.usd, so_far.usd, gpu_hours * rate))
     return lines
 
 
-def _spent(study: Study, planned: Sequence[Planned]) -> float:
-    """GPU-hours of all attempts so far."""
-    return spent_hours(study, [each.key for each in planned]) * study.resources.gpu
+def _spent(look: Look) -> Spent:
+    """Of all attempts in the ledger so far."""
+    attempts = [attempt for record in look.now.records.values() for attempt in record.attempts]
+    return spent(attempts, look.study.resources.gpu, look.study.budget.usd_per_gpu_hour)
 
 
 def _cap(unit: str, cap: float, spent: float, needed: float) -> str:

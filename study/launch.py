@@ -7,29 +7,37 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-# read by Ray when it is imported: no logger files per trial, no usage reports, CPU trials see no GPU
+# read by Ray: no logger files per trial, no usage reports, CPU trials see no GPU
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # ours drains
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # of Tune's own state, which we never ask for
 
 import ray
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from qgan.errors import InputError
+from qgan.trial import canonical
 from study import trainable
-from study.ledger import Ledger, failed
+from study.exit_codes import INPUT, INTERRUPTED
+from study.gate import Gate
+from study.ledger import LOST_ATTEMPTS, failed, lost_in_a_row
+from study.plan import Look
 from study.progress import Progress
 from study.sections import Resources
+from study.storage import sentence
 from study.trainable import Job
 
 _REPORT_EVERY_S = 1.0
-_RESTARTS = 2  # of a trial whose process died; it goes on from its checkpoint
 
 
 def connect(address: str | None, resources: Resources) -> None:
@@ -52,8 +60,6 @@ def connect(address: str | None, resources: Resources) -> None:
         if address is None:
             raise InputError(f"Ray does not start on this machine ({problem})") from None
         raise InputError(f"--address {address}: no Ray cluster answers there ({problem})") from None
-    # Tune drains on SIGINT; a batch system sends SIGTERM and means the same
-    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     needed = {"CPU": resources.cpu, "GPU": resources.gpu}
     if not any(all(node.get(name, 0) >= amount for name, amount in needed.items()) for node in nodes):
@@ -78,14 +84,14 @@ def _probe(address: str) -> None:
 
 
 class _Pending(Searcher):  # type: ignore[misc]
-    """Hands out the pending trials in the plan's order."""
+    """Hands out the pending trials in the plan's order while the gate is open."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, keys: Sequence[str], gate: Gate) -> None:
         super().__init__(metric="epoch", mode="max")
-        self.keys = list(keys)
+        self.keys, self.gate = list(keys), gate
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        return {"key": self.keys.pop(0)} if self.keys else Searcher.FINISHED
+        return {"key": self.keys.pop(0)} if self.keys and self.gate.check() else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing to learn: the ledger holds the results."""
@@ -97,61 +103,126 @@ class _Pending(Searcher):  # type: ignore[misc]
         """See save."""
 
 
-class _Watch(tune.Callback):  # type: ignore[misc]
-    """Tells the progress display what Tune hears, and the ledger of trials whose process died."""
+class _Scheduler(FIFOScheduler):  # type: ignore[misc]
+    """Takes back what Tune has in its queue where the gate has closed, or the ledger gave a trial up."""
 
-    def __init__(self, jobs: dict[str, Job], ledger: Ledger, progress: Progress) -> None:
-        self.jobs, self.ledger, self.progress = jobs, ledger, progress
+    def __init__(self, gate: Gate, settled: set[str]) -> None:
+        super().__init__()
+        self.gate, self.settled = gate, settled
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Tune itself starts what is in the queue."""
+        if self.settled or not self.gate.check():
+            for trial in list(tune_controller.get_live_trials()):
+                waiting = trial.status == trial.PENDING
+                if waiting and (self.gate.closed or trial.config["key"] in self.settled):
+                    tune_controller.stop_trial(trial)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _Watch(tune.Callback):  # type: ignore[misc]
+    """Tells display, gate and ledger what Tune hears of trials and of processes that died."""
+
+    def __init__(self, jobs: dict[str, Job], look: Look, progress: Progress, gate: Gate) -> None:
+        self.jobs, self.ledger, self.progress, self.gate = jobs, look.ledger, progress, gate
+        self.attempts = {key: len(record.attempts) for key, record in look.now.records.items()}  # that are over
+        self.settled: set[str] = set()  # trials that are done or failed, or that Tune is to leave alone
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks for a restore that we never ask for; a terminal cannot be pickled."""
         return {}
 
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self.progress.tick()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.gate.started(trial.config["key"])
+
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         if not result.get("ended"):
-            self.progress.epoch(trial.config["key"], result["epoch"], result["mmd_v"])
+            self.progress.epoch(trial.config["key"], result["epoch"], result["seconds"], result["mmd_v"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         key = trial.config["key"]
+        if trouble := trial.last_result.get("trouble"):
+            self.gate.close(trouble, INPUT)
+        self._take_note(key, trial.last_result)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._lost(trial)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._lost(trial)
+
+    def _take_note(self, key: str, result: dict[str, Any]) -> None:
+        """The trial's process has ended, or Tune took the trial out of its queue."""
         record = self.ledger.trial(key).record()
-        if record is None or record.status == "running":
+        begun = record is not None and len(record.attempts) > self.attempts.get(key, 0)
+        self.gate.stopped(key, record if begun else None)
+        if record is None or not begun or record.status == "running":
+            self.progress.stopped(key)
             return
-        seconds = trial.last_result.get("seconds", math.nan)
-        mmd = trial.last_result.get("mmd_v")
+        self.attempts[key] = len(record.attempts)
+        self.settled.add(key)
+        self.gate.counted(failed=record.status == "failed")
         if record.cause:
             self.progress.ended(key, "failed", record.cause["error"])
         else:
-            score = f"MMD {mmd:.4g} (floor {trial.last_result['floor_v']:.4g}), " if mmd is not None else ""
-            self.progress.ended(key, "done", f"{record.epoch} epochs, {score}{seconds:.0f} s")
+            mmd, floor = result.get("mmd_v"), result.get("floor_v")
+            score = f"MMD {mmd:.4g} (floor {floor:.4g}), " if mmd is not None else ""
+            self.progress.ended(key, "done", f"{record.epoch} epochs, {score}{record.seconds:.0f} s")
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        key = trial.config["key"]
-        folder = self.ledger.trial(key)
-        record = folder.record() or folder.begin(
-            key, trial={}, command=self.jobs[key].command, provenance={"note": "the worker died before it began"}
-        )
-        raised = trial.get_error()
-        error = f"the worker process died {_RESTARTS + 1} times (killed, or out of memory)"
-        if raised is not None and not isinstance(raised, ray.exceptions.RayActorError):
-            error = str(raised).strip().splitlines()[-1]
-        folder.write_record(failed(record, error, record.epoch, str(raised or "")))
-        self.progress.ended(key, "failed", error)
+    def _lost(self, trial: Any) -> None:
+        """The trial's process died."""
+        key, raised = trial.config["key"], trial.get_error()
+        folder, job = self.ledger.trial(key), self.jobs[key]
+        record = folder.record()
+        if record is None or len(record.attempts) <= self.attempts.get(key, 0):
+            nothing = {"note": "the worker died before it began"}
+            record = folder.begin(
+                key, trial=canonical(job.planned.trial), command=job.command, provenance=nothing, gpus=job.gpus
+            )
+        if record.status == "running":  # else it died after its last word
+            record = folder.lost(record)
+            killed = raised is None or isinstance(raised, ray.exceptions.RayActorError)
+            if not killed:  # a fault of this program
+                folder.write_record(failed(record, str(raised).strip().splitlines()[-1], record.epoch, str(raised)))
+            elif lost_in_a_row(record) >= LOST_ATTEMPTS:
+                error = (
+                    f"the worker died {LOST_ATTEMPTS} times in a row without a new checkpoint (killed, out of memory)"
+                )
+                folder.write_record(failed(record, error, record.epoch, str(raised or "")))
+        self._take_note(key, trial.last_result)
+        self.attempts[key] = len(record.attempts)
 
 
-def sweep(jobs: Sequence[Job], ledger: Ledger, progress: Progress, resources: Resources) -> None:
-    """Run the jobs on the connected cluster; returns when all have ended. Every outcome is in the ledger."""
+def sweep(jobs: Sequence[Job], look: Look, gate: Gate) -> None:
+    """Run the jobs on the connected cluster while the gate is open. Every outcome is in the ledger."""
     by_key = {job.planned.key: job for job in jobs}
-    started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
-    storage = (ledger.folder / "tune").absolute()
+    progress, resources = Progress(look, list(by_key)), look.study.resources
+    watch = _Watch(by_key, look, progress, gate)
+    with progress, _signals(gate, progress):
+        # a second round takes up trials whose process died before it began: Tune gives those up
+        while (left := {key: job for key, job in by_key.items() if key not in watch.settled}) and gate.check():
+            _fit(left, watch, resources)
+
+
+def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources) -> None:
+    """One experiment of Tune."""
+    started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
+    storage = (watch.ledger.folder / "tune").absolute()
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(_run_on_worker, jobs=by_key), {"cpu": resources.cpu, "gpu": resources.gpu}
+            tune.with_parameters(_run_on_worker, jobs=jobs), {"cpu": resources.cpu, "gpu": resources.gpu}
         ),
         tune_config=tune.TuneConfig(
-            search_alg=_Pending(list(by_key)),
-            num_samples=len(by_key),
+            search_alg=_Pending(list(jobs), watch.gate),
+            scheduler=_Scheduler(watch.gate, watch.settled),
+            num_samples=len(jobs),
             reuse_actors=True,  # seconds less per trial; every random stream is the trial's own
             trial_dirname_creator=lambda trial: str(trial.config["key"]),
         ),
@@ -159,20 +230,42 @@ def sweep(jobs: Sequence[Job], ledger: Ledger, progress: Progress, resources: Re
             name=started,
             storage_path=str(storage),
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=_RESTARTS),
-            callbacks=[_Watch(by_key, ledger, progress)],
+            failure_config=tune.FailureConfig(max_failures=-1),  # the ledger counts attempts
+            callbacks=[watch],
         ),
     )
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # failures are rows of the ledger
-    with progress:
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows of the ledger
+    try:
         tuner.fit()
-    shutil.rmtree(storage / started, ignore_errors=True)  # Tune's own notes; nothing of ours reads them
+    finally:
+        shutil.rmtree(storage / started, ignore_errors=True)  # Tune's own notes; nothing of ours reads them
+
+
+@contextmanager
+def _signals(gate: Gate, progress: Progress) -> Iterator[None]:
+    """Ctrl-C once drains, twice stops; a batch system that sends SIGTERM wants an end soon."""
+
+    def interrupted(number: int, frame: Any) -> None:
+        first = gate.closed is None
+        gate.close("stopped by " + ("Ctrl-C" if number == signal.SIGINT else "SIGTERM"), INTERRUPTED)
+        if first and number == signal.SIGINT:
+            progress.say("no further trial starts; those that run go on to their end. Ctrl-C again stops them now")
+        else:
+            progress.say("stopping now: trials go on from their last checkpoints another time")
+            os.kill(os.getpid(), signal.SIGUSR1)  # on which Tune ends
+
+    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job]) -> None:
     """Tune's trainable: a thin coat over `trainable.run`."""
     reported = -math.inf
-    result: dict[str, Any] = {"epoch": 0, "mmd_v": None}
+    result: dict[str, Any] = {"epoch": 0, "mmd_v": None, "floor_v": None}
 
     def watch(epoch: Any) -> None:
         nonlocal reported, result
@@ -181,5 +274,9 @@ def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job]) -> None:
             tune.report(result)
             reported = time.monotonic()
 
-    trainable.run(jobs[config["key"]], watch)
-    tune.report({**result, "ended": True})
+    trouble = None
+    try:
+        trainable.run(jobs[config["key"]], watch)
+    except OSError as error:  # results cannot be kept: no other trial would fare better
+        trouble = sentence(error)
+    tune.report({**result, "ended": True, "trouble": trouble})

@@ -1,12 +1,12 @@
-"""Results on disk: the truth about what is done. Written by the schema of `analysis.tables`, here alone."""
+"""Results: the truth about what is done. Written by the schema of `analysis.tables`, here alone."""
 
 import dataclasses
+import io
 import json
 import math
 import os
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,45 @@ import pyarrow.parquet as pq
 
 from analysis import tables
 from analysis.errors import ResultsError
-from qgan.files import whole_file
+from study.lease import Lease, place, runs
+from study.storage import storage_of
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
+LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
+
+_MAGIC = b"PAR1"  # at both ends of a whole Parquet file
+
+
+class Superseded(Exception):
+    """A later attempt at the same trial has begun: this one was taken for dead, and ends without a trace."""
 
 
 class TrialFolder:
     """The files of one trial."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.checkpoint = path / "checkpoint.pt"
-        self.curve = path / "curve.parquet"
+        self.storage = storage_of(path)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where training keeps its checkpoint; `keep_checkpoint` after each one."""
+        return self.storage.file("checkpoint.pt")
+
+    def keep_checkpoint(self) -> None:
+        """The checkpoint that training wrote is part of the results."""
+        self.storage.keep("checkpoint.pt")
 
     def record(self) -> tables.TrialRecord | None:
-        """trial.json, or None where the trial has not begun."""
-        return tables.read_trial(self.path)
+        """trial.json, or None where the trial has not begun; ResultsError where it is damaged."""
+        try:
+            return tables.parse_trial(self.storage.read("trial.json"), f"{self.storage}/trial.json")
+        except FileNotFoundError:
+            return None
 
-    def begin(self, key: str, *, trial: dict[str, Any], command: str, provenance: dict[str, Any]) -> tables.TrialRecord:
-        """Record a new attempt; curve and checkpoint of earlier ones stay."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        for left_behind in self.path.glob(".*"):  # temporary files of a process that was killed
-            left_behind.unlink(missing_ok=True)
+    def begin(self, key: str, *, trial: dict[str, Any], command: str, provenance: dict[str, Any],
+              gpus: float = 0.0, usd_per_hour: float | None = None) -> tables.TrialRecord:  # fmt: skip
+        """Record a new attempt on `gpus` GPUs; curve and checkpoint of earlier ones stay."""
+        self.storage.tidy()
         try:
             before = self.record()
         except ResultsError:
@@ -47,34 +64,54 @@ class TrialFolder:
             "start": now,
             "last_seen": now,
             "host": socket.gethostname(),
+            "place": place(),
             "process": os.getpid(),
             "gpu": provenance.get("gpu"),
-            "usd_per_hour": None,
+            "gpus": gpus,
+            "usd_per_hour": usd_per_hour,
+            "checkpoint": None,
+            "ended": None,
         }
-        record = tables.TrialRecord(
-            key=key,
-            status="running",
-            epoch=before.epoch if before else 0,
-            horizon=before.horizon if before else 0,
-            attempts=[*(before.attempts if before else []), attempt],
-            cause=None,
-            warnings=[],
-            command=command,
-            provenance=provenance,
-            trial=trial,
-        )
+        new = tables.TrialRecord(key, "running", 0, 0, [], None, [], command, provenance, trial)
+        if before is not None:
+            kept = ("epoch", "horizon", "attempts", "seconds", "mmd_v", "floor_v")
+            new = dataclasses.replace(new, **{name: getattr(before, name) for name in kept})
+        record = dataclasses.replace(new, attempts=[*new.attempts, attempt])
         self.write_record(record)
         return record
 
     def write_record(self, record: tables.TrialRecord) -> None:
         """Rewrite trial.json; the current attempt is seen now."""
         record.attempts[-1]["last_seen"] = _now()
-        _write_json(self.path / "trial.json", {"schema": tables.SCHEMA, **vars(record)})
+        self.storage.write("trial.json", _json({"schema": tables.SCHEMA, **vars(record)}))
+
+    def lost(self, record: tables.TrialRecord) -> tables.TrialRecord:
+        """Record that the process of the last attempt died without a word; what it has cost stays as last seen."""
+        attempt = {**record.attempts[-1], "ended": "lost"}
+        record = dataclasses.replace(record, attempts=[*record.attempts[:-1], attempt])
+        self.storage.write("trial.json", _json({"schema": tables.SCHEMA, **vars(record)}))
+        return record
+
+    def require_current(self, record: tables.TrialRecord) -> None:
+        """Raise Superseded where a later attempt than the record's last one has begun."""
+        now = self.record()
+        if now is not None and len(now.attempts) > len(record.attempts):
+            raise Superseded(f"trial {record.key}: attempt {len(now.attempts)} has begun meanwhile")
+
+    def torn(self) -> str | None:
+        """What is wrong with curve.parquet, from its ends alone; None where it looks whole."""
+        try:
+            first, last = self.storage.ends("curve.parquet", 2 * len(_MAGIC))
+            if first.startswith(_MAGIC) and last.endswith(_MAGIC) and len(last) == 2 * len(_MAGIC):
+                return None
+            return f"{self.storage}/curve.parquet: torn; its trial counts as pending"
+        except FileNotFoundError:
+            return f"{self.storage}/curve.parquet: lost; its trial counts as pending"
 
     def write_curve(self, epochs: Sequence[Any]) -> None:
         """curve.parquet from all epochs so far."""
         columns = {name: [getattr(epoch, name) for epoch in epochs] for name in tables.CURVE.names}
-        _write_table(self.curve, pa.table(columns, schema=tables.CURVE))
+        self.storage.write("curve.parquet", _parquet(pa.table(columns, schema=tables.CURVE)))
 
     def write_scores(self, epochs: Sequence[Any]) -> None:
         """scores.parquet from the epochs that were scored in full."""
@@ -85,7 +122,7 @@ class TrialFolder:
         ]
         if rows:
             columns = dict(zip(tables.SCORES.names, map(list, zip(*rows, strict=True)), strict=True))
-            _write_table(self.path / "scores.parquet", pa.table(columns, schema=tables.SCORES))
+            self.storage.write("scores.parquet", _parquet(pa.table(columns, schema=tables.SCORES)))
 
     def write_images(self, epochs: Sequence[Any], patches: dict[str, Any]) -> None:
         """images.parquet from the epochs that hold images; `patches` is the footer that explains the pixels."""
@@ -101,81 +138,108 @@ class TrialFolder:
             schema = tables.images_schema(len(rows[0][-1]))
             columns = dict(zip(schema.names, map(list, zip(*rows, strict=True)), strict=True))
             table = pa.table(columns, schema=schema.with_metadata({tables.PATCHES_KEY: json.dumps(patches)}))
-            _write_table(self.path / "images.parquet", table)
+            self.storage.write("images.parquet", _parquet(table))
 
 
 class Ledger:
-    """The results folder of one study."""
+    """The results of one study, in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.storage = storage_of(folder)
 
     def trial(self, key: str) -> TrialFolder:
         return TrialFolder(self.folder / "trials" / key)
 
     def begun(self) -> set[str]:
         """Keys of the trials that have a folder."""
-        trials = self.folder / "trials"
-        return set(os.listdir(trials)) if trials.is_dir() else set()
+        return set(self.storage.list("trials"))
 
-    def state(self, key: str, longest: int) -> str:
-        """done | running | failed | pending; a trial whose process is gone is pending, its checkpoint kept."""
-        folder = self.trial(key)
-        try:
-            record = folder.record()
-        except ResultsError:
-            return "pending"  # damaged: the next attempt writes it anew
-        if record is None:
-            return "pending"
-        if record.status == "failed":
-            return "failed"
-        if record.horizon >= longest and folder.curve.exists():
-            return "done"
-        alive = record.status == "running" and record.attempts and _alive(record.attempts[-1])
-        return "running" if alive else "pending"
+    def look(self, keys: Iterable[str], longest: int) -> "Snapshot":
+        """What the results say now of the trials of these keys, up to the horizon `longest`, and of others' cost."""
+        records, damaged = {}, {}
+        for key in self.begun():
+            try:
+                record = self.trial(key).record()
+            except ResultsError as error:
+                damaged[key] = str(error)
+            else:
+                if record is not None:
+                    records[key] = record
+        states = {}
+        for key in keys:
+            state = _state(records.get(key), longest)
+            torn = self.trial(key).torn() if state == "done" else None
+            if torn is not None:
+                damaged[key], state = torn, "pending"
+            states[key] = state
+        return Snapshot(states, records, damaged)
 
     def write_plan(self, plan: tables.Plan) -> None:
         """plan.json: what belongs to the study."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         places: dict[str, list[dict[str, Any]]] = {}
         for each in plan.trials:
             places.setdefault(each.key, []).append({"arm": each.arm, "cell": each.cell, "replicate": each.replicate})
-        _write_json(self.folder / "plan.json", {"schema": tables.SCHEMA, **vars(plan), "trials": places})
+        self.storage.write("plan.json", _json({"schema": tables.SCHEMA, **vars(plan), "trials": places}))
 
-    @contextmanager
-    def exclusive(self) -> Iterator[bool]:
-        """Hold the study for one launcher; False where another process holds it. A dead process holds nothing."""
-        import fcntl
+    def lease(self) -> Lease:
+        """What one launcher at a time holds."""
+        return Lease(self.storage)
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What the ledger said at one moment."""
+
+    states: dict[str, str]  # key of a planned trial -> done | running | failed | pending, in the plan's order
+    records: dict[str, tables.TrialRecord]  # of every trial that has begun, planned or not
+    damaged: dict[str, str]  # key -> which file is damaged, and how; such a trial is pending, its record written anew
+
+
+def lost_in_a_row(record: tables.TrialRecord) -> int:
+    """How many of the last attempts died without a new checkpoint."""
+    count = 0
+    for attempt in reversed(record.attempts):
+        if attempt.get("ended") != "lost" or attempt.get("checkpoint") is not None:
+            break
+        count += 1
+    return count
+
+
+def checkpointed(record: tables.TrialRecord) -> int:
+    """The epoch of the checkpoint from which the next attempt goes on; 0 for none."""
+    return max((attempt.get("checkpoint") or 0 for attempt in record.attempts), default=0)
 
 
 def failed(record: tables.TrialRecord, error: str, epoch: int, log: str) -> tables.TrialRecord:
     """The record of a trial that cannot go on, with its cause in one line and the last lines of its log."""
-    return dataclasses.replace(record, status="failed", epoch=epoch, cause={"error": error, "epoch": epoch, "log": log})
+    attempts = [*record.attempts[:-1], {**record.attempts[-1], "ended": "failed"}]
+    cause = {"error": error, "epoch": epoch, "log": log}
+    return dataclasses.replace(record, status="failed", epoch=epoch, cause=cause, attempts=attempts)
+
+
+def _state(record: tables.TrialRecord | None, longest: int) -> str:
+    """A trial whose process is gone is pending, its checkpoint kept."""
+    if record is None:
+        return "pending"
+    if record.status == "failed":
+        return "failed"
+    if record.horizon >= longest:
+        return "done"
+    return "running" if record.status == "running" and record.attempts and _alive(record.attempts[-1]) else "pending"
 
 
 def _alive(attempt: dict[str, Any]) -> bool:
-    if attempt["host"] == socket.gethostname():
-        try:
-            os.kill(attempt["process"], 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass  # alive, and another user's
+    if attempt.get("ended"):
+        return False
+    if attempt.get("place") == place() and not runs(attempt["process"]):
+        return False
     seen = datetime.fromisoformat(attempt["last_seen"])
     return (datetime.now(UTC) - seen).total_seconds() < STALE_S
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _bits(code: list[float]) -> str | None:
@@ -192,11 +256,11 @@ def _bytes(image: Any) -> bytes:
     return image.numpy().tobytes()  # type: ignore[no-any-return]
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1, default=str) + "\n")
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=1, default=str) + "\n").encode()
 
 
-def _write_table(path: Path, table: pa.Table) -> None:
-    with whole_file(path) as temporary:
-        pq.write_table(table, temporary)
+def _parquet(table: pa.Table) -> bytes:
+    written = io.BytesIO()
+    pq.write_table(table, written, write_page_checksum=True)
+    return written.getvalue()

@@ -1,20 +1,12 @@
 """How fast a study's trials are: seconds per epoch from its own ledger, or from a probe on this machine."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from analysis.errors import ResultsError
 from study.grid import Cell
-from study.ledger import Ledger
-from study.plan import Planned
-from study.spec import Study
-
-_MOST_CURVES = 200  # read for the speed, spread over cells and arms
+from study.plan import Look, Planned
 
 
 @dataclass(frozen=True)
@@ -43,38 +35,27 @@ class Pace:
         return fmean(alike) if alike else None
 
 
-def from_ledger(study: Study, planned: Sequence[Planned]) -> Pace | None:
-    """The pace of the trials that have begun; None where none has an epoch on disk."""
-    ledger = Ledger(study.folder)
-    begun = ledger.begun()
-    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for each in planned:
-        if each.key in begun:
-            groups[each.cell_name, each.arm].append(each.key)
-    seconds: dict[tuple[str, str], float] = {}
+def from_ledger(look: Look) -> Pace | None:
+    """The pace of the trials that have begun; None where none has an epoch in the results."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
     kinds: Counter[str] = Counter()
     rates: list[float] = []
-    for group, keys in groups.items():
-        found = []
-        for key in keys[: max(1, _MOST_CURVES // len(groups))]:
-            folder = ledger.trial(key)
-            pace = _seconds_per_epoch(folder.curve)
-            if pace is None:
-                continue
-            found.append(pace)
-            attempt = _last_attempt(ledger, key)
-            if attempt.get("gpu"):
-                kinds[attempt["gpu"]] += 1
-            if attempt.get("usd_per_hour"):
-                rates.append(attempt["usd_per_hour"])
-        if found:
-            seconds[group] = fmean(found)
-    if not seconds:
+    for each in look.planned:
+        record = look.now.records.get(each.key)
+        if record is None or not record.epoch or not record.seconds:
+            continue
+        found[each.cell_name, each.arm].append(record.seconds / record.epoch)
+        attempt = record.attempts[-1]
+        if attempt.get("gpu"):
+            kinds[attempt["gpu"]] += 1
+        if attempt.get("usd_per_hour") and attempt.get("gpus"):
+            rates.append(attempt["usd_per_hour"] / attempt["gpus"])
+    if not found:
         return None
     return Pace(
         source="this study's own trials",
-        seconds=seconds,
-        cells=cells_by_name(planned, study.cells),
+        seconds={place: fmean(each) for place, each in found.items()},
+        cells=cells_by_name(look.planned, look.study.cells),
         gpu=kinds.most_common(1)[0][0] if kinds else None,
         usd_per_gpu_hour=fmean(rates) if rates else None,
     )
@@ -84,46 +65,3 @@ def cells_by_name(planned: Sequence[Planned], cells: Sequence[Cell]) -> dict[str
     """The study's cells under the name that a planned trial calls them by."""
     names = dict.fromkeys(each.cell_name for each in planned)
     return dict(zip(names, cells, strict=True))
-
-
-def spent_hours(study: Study, keys: Iterable[str]) -> float:
-    """Trial-hours of all attempts at the trials of these keys."""
-    ledger = Ledger(study.folder)
-    begun = ledger.begun().intersection(keys)
-    return sum(_hours(attempt) for key in begun for attempt in _attempts(ledger, key))
-
-
-def _seconds_per_epoch(curve: Path) -> float | None:
-    """From the footer of curve.parquet alone; None where there is no whole file with an epoch in it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        footer = pq.read_metadata(curve)
-        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-        column = footer.schema.names.index("seconds")
-        last = max(group.column(column).statistics.max for group in groups)
-        return float(last / footer.num_rows)
-    except (OSError, pa.ArrowInvalid, ValueError, AttributeError, TypeError, ZeroDivisionError):
-        return None
-
-
-def _attempts(ledger: Ledger, key: str) -> list[dict[str, Any]]:
-    try:
-        record = ledger.trial(key).record()
-    except ResultsError:
-        return []  # damaged: the next attempt writes it anew
-    return record.attempts if record is not None else []
-
-
-def _last_attempt(ledger: Ledger, key: str) -> dict[str, Any]:
-    attempts = _attempts(ledger, key)
-    return attempts[-1] if attempts else {}
-
-
-def _hours(attempt: dict[str, Any]) -> float:
-    try:
-        start, end = (datetime.fromisoformat(attempt[name]) for name in ("start", "last_seen"))
-    except (KeyError, TypeError, ValueError):
-        return 0.0
-    return max(0.0, (end - start).total_seconds() / 3600)

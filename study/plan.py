@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from qgan.settings import DataSettings
 from qgan.trial import Trial
 from study import patches
 from study.document import nearest, parse_value
-from study.ledger import Ledger
-from study.spec import Study
+from study.ledger import Ledger, Snapshot
+from study.spec import Study, load
 
 STATES = ("done", "running", "failed", "pending")
 
@@ -84,11 +84,37 @@ def _cell_values(study: Study, text: str) -> dict[str, Any]:
     return values
 
 
-def states(planned: Sequence[Planned], ledger: Ledger, longest: int) -> dict[str, str]:
-    """Key -> done | running | failed | pending, in the plan's order, as the results folder tells."""
-    begun = ledger.begun()
+@dataclass(frozen=True)
+class Look:
+    """A study, its trials, and what its results say of them now."""
+
+    study: Study
+    planned: list[Planned]
+    ledger: Ledger
+    now: Snapshot
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Key -> done | running | failed | pending, in the plan's order."""
+        return self.now.states
+
+    def again(self) -> "Look":
+        """The same study a moment later."""
+        return replace(self, now=self.ledger.look(self.states, self.study.horizons[-1]))
+
+
+def look(file: Path) -> Look:
+    """What a study file plans and what of it is done."""
+    study = load(file)
+    planned, ledger = trials(study), Ledger(study.folder)
     keys = dict.fromkeys(each.key for each in planned)
-    return {key: ledger.state(key, longest) if key in begun else "pending" for key in keys}
+    return Look(study, planned, ledger, ledger.look(keys, study.horizons[-1]))
+
+
+def tally(states: dict[str, str]) -> str:
+    """How many trials are in each state, in words."""
+    numbers = Counter(states.values())
+    return f"{len(states)} trials: " + ", ".join(f"{numbers[state]} {state}" for state in STATES if numbers[state])
 
 
 def counts(planned: Iterable[Planned], states: dict[str, str]) -> dict[tuple[str, str], Counter[str]]:

@@ -4,12 +4,16 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("torch", "numpy", "scipy", "pyarrow", "ray", "qiskit")
+_PACKAGES = (
+    "torch", "numpy", "scipy", "pyarrow", "ray", "optuna", "qiskit", "qiskit-aer", "qiskit-aer-gpu", "qiskit-ionq",
+)  # fmt: skip
 
 
 @cache
@@ -27,6 +31,19 @@ def collect() -> dict[str, Any]:
 def command() -> str:
     """The command line of this process."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def mixed_revisions(provenances: Iterable[Mapping[str, Any]]) -> str | None:
+    """What to tell where trials were made by different code, or by code that no revision names; else None."""
+    counts: Counter[str] = Counter()
+    for provenance in provenances:
+        git = provenance.get("git")
+        if git is not None:
+            counts[git["revision"][:12] + (" with changes that are not committed" if git["dirty"] else "")] += 1
+    if len(counts) < 2:
+        return None
+    listed = ", ".join(f"{number} by {name}" for name, number in counts.most_common())
+    return f"trials were made by different revisions of this program: {listed}"
 
 
 def _git() -> dict[str, Any] | None:

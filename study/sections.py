@@ -117,18 +117,20 @@ class Score:
 
 @dataclass(frozen=True)
 class Budget:
-    """What `study run` may spend over all attempts of all trials: at a cap no new trial starts."""
+    """What `study run` may spend over all attempts of all trials, and lose: at a cap no new trial starts."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     gpu_hours: float | None = None  # hours of whole GPUs; a trial with gpu: 0.25 uses a quarter of its own hours
     usd: float | None = None  # US dollars
     usd_per_gpu_hour: float | None = None  # what a whole GPU costs here; without it a dated table of list prices
+    failed_share: float = 0.5  # of the trials that ended since `study run` began; from 5 failures on
 
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
             require(value is None or value > 0, each.name, "above 0", value)
+        require(self.failed_share <= 1, "failed_share", "at most 1", self.failed_share)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One trial from start to end, with its ledger entries: the function that Ray runs, and `study trial` too."""
 
 import dataclasses
+import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,8 +14,12 @@ from qgan.errors import InputError
 from qgan.trial import canonical
 from study import ledger, provenance
 from study.plan import Planned
+from study.spec import Study
+from study.spending import usd_per_hour
+from study.storage import is_storage_trouble
 
 if TYPE_CHECKING:
+    from analysis.tables import TrialRecord
     from qgan.ebsd.dataset import Patches
     from qgan.training import Epoch
 
@@ -36,24 +41,49 @@ class Job:
     command: str  # reproduces the trial in one process
     cpus: float
     gpus: float
+    launched: str = ""  # the command that launched it, with others
+    usd_per_gpu_hour: float | None = None  # the study's own price
     retry: bool = False  # of a failed trial: a checkpoint that cannot be continued is removed
+
+
+def job(study: Study, planned: Planned, patches: Path, folder: Path, retry: bool = False) -> Job:
+    """The job of one planned trial of a study, with the files that it reads and writes."""
+    cell = ",".join(f"{name}={value}" for name, value in planned.cell.items())
+    words = ["study", "trial", str(study.document.path), "--arm", planned.arm, "--cell", cell]
+    return Job(
+        planned=planned,
+        horizons=study.horizons,
+        patches=patches,
+        folder=folder.absolute(),
+        features=(study.results / "data").absolute(),
+        command=shlex.join([*words, "--replicate", str(planned.replicate), "--pdb"]),
+        cpus=study.resources.cpu,
+        gpus=study.resources.gpu,
+        launched=provenance.command(),
+        usd_per_gpu_hour=study.budget.usd_per_gpu_hour,
+        retry=retry,
+    )
 
 
 def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     """Train the trial of `job`, keep its ledger entry, show every new epoch to `watch`; True when it is done.
 
-    What goes wrong inside becomes a failure row with its cause, unless `raise_errors` (for a debugger).
+    What goes wrong inside becomes a failure row with its cause, unless `raise_errors` (for a debugger). An OSError of
+    results that cannot be kept is raised, and the trial stays as its last checkpoint has it.
     """
     import torch
 
     torch.set_num_threads(max(1, int(job.cpus)))
     device = "cuda" if job.gpus and torch.cuda.is_available() else "cpu"
+    found = provenance.collect()
     folder = ledger.TrialFolder(job.folder)
     record = folder.begin(
         job.planned.key,
         trial=canonical(job.planned.trial),
         command=job.command,
-        provenance=dict(provenance.collect()),  # the data's hash is added below; the collected values are shared
+        provenance={**found, "launched": job.launched},  # the data's hash is added below; the values are shared
+        gpus=job.gpus,
+        usd_per_hour=usd_per_hour(found["gpu"], job.gpus, job.usd_per_gpu_hour),
     )
     epochs: list[Epoch] = []
     written = time.monotonic()
@@ -72,22 +102,42 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
                 record.warnings.append(f"epoch {epoch.epoch}: {epoch.warning}")
             last = epoch.epoch == job.horizons[-1]
             if last or epoch.checkpointed or time.monotonic() - written > WRITE_EVERY_S:
+                folder.require_current(record)
+                if epoch.checkpointed:
+                    folder.keep_checkpoint()
+                    record.attempts[-1]["checkpoint"] = epoch.epoch
                 folder.write_curve(epochs)
                 folder.write_images(epochs, patches_footer)
                 folder.write_scores(epochs)
-                reached = [horizon for horizon in job.horizons if horizon <= epoch.epoch]
-                record = dataclasses.replace(record, epoch=epoch.epoch, horizon=max([record.horizon, *reached]))
-                folder.write_record(dataclasses.replace(record, status="done") if last else record)
+                record = _reached(record, epoch, job.horizons)
+                folder.write_record(record)
                 written = time.monotonic()
             watch(epoch)
+    except ledger.Superseded:
+        return False
     except Exception as error:  # a user's or a program's error ends this trial, not the study
-        if raise_errors:
+        if raise_errors or is_storage_trouble(error):
             raise
         if epochs:
             folder.write_curve(epochs)
         folder.write_record(ledger.failed(record, _cause(error), max(len(epochs), record.epoch), _log(error)))
         return False
     return True
+
+
+def _reached(record: "TrialRecord", epoch: "Epoch", horizons: list[int]) -> "TrialRecord":
+    """The record at the end of an epoch whose curve is in the results; done at the longest horizon."""
+    if epoch.epoch == horizons[-1]:
+        record.attempts[-1]["ended"] = "done"
+    return dataclasses.replace(
+        record,
+        status="done" if epoch.epoch == horizons[-1] else "running",
+        epoch=epoch.epoch,
+        horizon=max([record.horizon, *(horizon for horizon in horizons if horizon <= epoch.epoch)]),
+        seconds=epoch.seconds,
+        mmd_v=record.mmd_v if epoch.mmd_v is None else epoch.mmd_v,
+        floor_v=epoch.floor_v,
+    )
 
 
 def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterator[Epoch]":

@@ -17,7 +17,7 @@ from analysis.tables import read_plan
 from qgan.ebsd.dataset import Patches, assemble, write_patches
 from qgan.prior_settings import PRIOR_SETTINGS
 from study.ledger import Ledger, TrialFolder
-from study.plan import choose
+from study.plan import choose, look
 from study.spec import load
 from study.trainable import Job, run
 
@@ -212,30 +212,57 @@ def test_failures_are_rows_with_their_cause_and_exit_code_3(study_file: Path) ->
     assert study("report", study_file, folder=study_file.parent).returncode == 0
 
 
-def test_ctrl_c_stops_and_the_same_command_goes_on(study_file: Path) -> None:
-    study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [400]").replace("[16, 32]", "[16]"))
-    folder = study_file.parent
+def begin(study_file: Path, trials: int = 1) -> subprocess.Popen[str]:
+    """`study run` as a foreground job of its own, once so many trials have a checkpoint."""
     running = subprocess.Popen(
-        [*STUDY, "run", str(study_file)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*STUDY, "run", str(study_file)],
+        cwd=study_file.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    trials = folder / "results/tiny/trials"
-    for _ in range(600):
-        if list(trials.glob("*/checkpoint.pt")):
-            break
+    for _ in range(1200):
+        if len(list(study_file.parent.glob("results/tiny/trials/*/checkpoint.pt"))) >= trials:
+            return running
         time.sleep(0.1)
-    running.send_signal(signal.SIGINT)
-    _, stderr = running.communicate(timeout=60)
-    assert running.returncode == 130, stderr
+    raise AssertionError(running.communicate(timeout=60))
+
+
+def test_ctrl_c_once_drains(study_file: Path) -> None:
+    """A terminal sends it to the whole foreground job; trials that run go on to their end."""
+    study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [60]").replace("cpu: 1", "cpu: 2"))
+    running = begin(study_file)
+    os.killpg(running.pid, signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=120)
+    assert running.returncode == 130, stdout + stderr
+    assert "no further trial starts" in stdout
+    assert stderr.startswith("study: stopped by Ctrl-C; ")
+    now = look(study_file).now
+    assert set(now.states.values()) == {"done", "pending"}
+    assert len(now.records) == list(now.states.values()).count("done")  # nothing has begun and not ended
+    assert not list((study_file.parent / "results/tiny/tune").iterdir())  # Tune's notes are not kept
+
+
+def test_ctrl_c_twice_stops_and_the_same_command_goes_on(study_file: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [4000]").replace("[16, 32]", "[16]"))
+    running = begin(study_file)
+    os.killpg(running.pid, signal.SIGINT)
+    time.sleep(0.5)
+    os.killpg(running.pid, signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=120)
+    assert running.returncode == 130, stdout + stderr
     assert "the same command goes on" in stderr
-    study_file.write_text(study_file.read_text().replace("epochs: [400]", "epochs: [100]"))
-    again = study("run", study_file, folder=folder)
+    assert "done" not in look(study_file).states.values()
+    study_file.write_text(study_file.read_text().replace("epochs: [4000]", "epochs: [100]"))
+    again = study("run", study_file, folder=study_file.parent)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "4 trials: 4 done" in again.stdout
-    assert not list((folder / "results/tiny/tune").iterdir())  # Tune's notes are not kept
+    assert all(record.attempts[-1]["ended"] == "done" for record in look(study_file).now.records.values())
 
 
 def test_a_second_launcher_is_refused(study_file: Path) -> None:
-    with Ledger(study_file.parent / "results/tiny").exclusive():
+    with Ledger(study_file.parent / "results/tiny").lease().hold():
         assert "another `study run`" in refused(study("run", study_file, folder=study_file.parent))
 
 

@@ -12,7 +12,7 @@ from qgan.ebsd.ang_writer import write_ang
 from qgan.ebsd.dataset import read_footer, read_patches
 from qgan.ebsd.synthetic_maps import synthetic_map
 from qgan.errors import InputError
-from study.data import data
+from study.commands.data import data
 
 
 def run(*arguments: object) -> Result:
@@ -103,5 +103,6 @@ def test_show_refuses_what_it_cannot_read(tmp_path: Path) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys, study.data; print([m for m in ('numpy', 'scipy', 'pyarrow', 'matplotlib') if m in sys.modules])"
+    heavy = ("numpy", "scipy", "pyarrow", "matplotlib")
+    code = f"import sys, study.commands.data; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

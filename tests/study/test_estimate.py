@@ -3,13 +3,11 @@
 import json
 import math
 import weakref
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy import stats
@@ -27,7 +25,7 @@ from study.ledger import Ledger
 from study.memory import generation_bytes, network_bytes, peak_bytes, step_bytes
 from study.nodes import Node, slots
 from study.pace import from_ledger
-from study.plan import Planned, states, trials
+from study.plan import Look, Planned, trials
 from study.prices import PRICES, list_price
 from study.sections import Resources
 from study.spec import Study, load
@@ -148,12 +146,6 @@ def test_list_prices_by_the_drivers_name(name: str, kind: str | None) -> None:
 
 def write_trial(study: Study, each: Planned, epochs: int, seconds: float, horizon: int = 0) -> None:
     """A trial of so many epochs of `seconds` each on an A100."""
-    folder = Ledger(study.folder).trial(each.key)
-    folder.path.mkdir(parents=True)
-    columns = {name: [None] * epochs for name in tables.CURVE.names}
-    columns |= {"epoch": list(range(1, epochs + 1)), "seconds": [seconds * n for n in range(1, epochs + 1)]}
-    pq.write_table(pa.table(columns, schema=tables.CURVE), folder.curve)
-    folder.checkpoint.write_bytes(b"")
     attempt = {
         "start": "2026-01-01T00:00:00+00:00",
         "last_seen": "2026-01-01T10:00:00+00:00",
@@ -161,9 +153,13 @@ def write_trial(study: Study, each: Planned, epochs: int, seconds: float, horizo
         "process": 1,
         "gpu": "NVIDIA A100-SXM4-80GB",
         "usd_per_hour": None,
+        "checkpoint": epochs,
     }
-    record = tables.TrialRecord(each.key, "running", epochs, horizon, [attempt], None, [], "study trial", {}, {})
-    (folder.path / "trial.json").write_text(json.dumps({"schema": tables.SCHEMA, **asdict(record)}))
+    rest: tuple[Any, ...] = ([attempt], None, [], "study trial", {}, {}, epochs * seconds)
+    record = tables.TrialRecord(each.key, "running", epochs, horizon, *rest)
+    folder = Ledger(study.folder).trial(each.key)
+    folder.checkpoint.write_bytes(b"")
+    folder.storage.write("trial.json", json.dumps({"schema": tables.SCHEMA, **asdict(record)}).encode())
 
 
 def test_time_and_money_from_the_ledger(study_file: Path) -> None:
@@ -171,19 +167,21 @@ def test_time_and_money_from_the_ledger(study_file: Path) -> None:
     study_file.write_text(text + "budget: {gpu_hours: 30, usd: 40}\n")
     study = load(study_file)
     planned = trials(study)
+    keys = [each.key for each in planned]
     small = [each for each in planned if each.cell["images"] == 16]
     write_trial(study, small[0], 6, 2.0, 6)
-    found = states(planned, Ledger(study.folder), 3600)
-    left = work(study, planned, found)
+    ledger = Ledger(study.folder)
+    here = Look(study, planned, ledger, ledger.look(keys, 3600))
+    left = work(here)
     assert left == {each.key: 3594 if each is small[0] else 3600 for each in planned}  # checkpoints are continued
-    pace = from_ledger(study, planned)
+    pace = from_ledger(here)
     assert pace is not None
     large = planned[-1].cell_name
     assert pace.of(small[0].cell_name, "qcbm") == pytest.approx(2.0)
     assert pace.of(large, "qcbm") == pytest.approx(4.0)  # twice the images
     hours = (4 * 3600 * 2.0 + 4 * 3600 * 4.0 - 6 * 2.0) / 3600
     rate = next(price.usd_per_hour for price in PRICES if price.kind == "A100")
-    lines = "\n".join(describe_cost(study, planned, left, pace, [Node(4, 2)]))
+    lines = "\n".join(describe_cost(here, left, pace, [Node(4, 2)]))
     assert f"about {hours / 2:.3g} GPU-hours" in lines
     assert f"about {hours / 4:.3g} hours, 4 at once" in lines
     assert f"${hours / 2 * rate:.2f} at" in lines
@@ -191,17 +189,8 @@ def test_time_and_money_from_the_ledger(study_file: Path) -> None:
     assert f"{(5 + hours / 2) * rate - 40:.3g} too little" in lines
     own = load(study_file, ["budget.usd_per_gpu_hour=1"])
     assert "at $1.00 per GPU-hour (budget.usd_per_gpu_hour)" in "\n".join(
-        describe_cost(own, planned, left, pace, [Node(4, 2)])
+        describe_cost(replace(here, study=own), left, pace, [Node(4, 2)])
     )
-
-
-def test_a_torn_curve_says_nothing_of_the_time(study_file: Path) -> None:
-    study = load(study_file)
-    planned = trials(study)
-    write_trial(study, planned[0], 6, 2.0)
-    curve = Ledger(study.folder).trial(planned[0].key).curve
-    curve.write_bytes(curve.read_bytes()[:-20])
-    assert from_ledger(study, planned) is None
 
 
 @pytest.mark.parametrize(

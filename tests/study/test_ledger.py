@@ -17,19 +17,29 @@ def begin(ledger: Ledger) -> tables.TrialRecord:
     return ledger.trial(KEY).begin(KEY, trial={"images": 3}, command="study trial ...", provenance={"gpu": None})
 
 
+def state(ledger: Ledger, longest: int) -> str:
+    return ledger.look([KEY], longest).states[KEY]
+
+
 def test_states(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
-    assert ledger.state(KEY, 10) == "pending"
+    assert state(ledger, 10) == "pending"
     record = begin(ledger)
-    assert ledger.state(KEY, 10) == "running"
+    assert state(ledger, 10) == "running"
     folder = ledger.trial(KEY)
     folder.write_record(tables.TrialRecord(**{**vars(record), "status": "done", "horizon": 10}))
-    assert ledger.state(KEY, 10) == "pending"  # its curve is gone
-    folder.curve.touch()
-    assert ledger.state(KEY, 10) == "done"
-    assert ledger.state(KEY, 20) == "pending"  # the study asks for more now
+    assert state(ledger, 10) == "pending"  # its curve is gone
+    folder.storage.write("curve.parquet", b"PAR1 rows PAR1")
+    assert state(ledger, 10) == "done"
+    for torn in (b"", b"PAR1", b"PAR1 ro", b"\0" * 14):
+        folder.storage.write("curve.parquet", torn)
+        now = ledger.look([KEY], 10)
+        assert now.states == {KEY: "pending"}
+        assert now.damaged[KEY].startswith(f"{tmp_path}/trials/{KEY}/curve.parquet: torn")
+    folder.storage.write("curve.parquet", b"PAR1 rows PAR1")
+    assert state(ledger, 20) == "pending"  # the study asks for more now
     folder.write_record(failed(record, "cause", 3, "log"))
-    assert ledger.state(KEY, 10) == "failed"
+    assert state(ledger, 10) == "failed"
 
 
 def test_a_trial_whose_process_died_is_pending(tmp_path: Path) -> None:
@@ -39,30 +49,28 @@ def test_a_trial_whose_process_died_is_pending(tmp_path: Path) -> None:
     ended.wait()
     record.attempts[-1]["process"] = ended.pid
     ledger.trial(KEY).write_record(record)
-    assert ledger.state(KEY, 10) == "pending"
+    assert state(ledger, 10) == "pending"
 
 
 def test_a_trial_of_another_host_is_dead_when_unseen_for_long(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     record = begin(ledger)
-    record.attempts[-1]["host"] = "elsewhere"
+    record.attempts[-1]["place"] = "elsewhere"
     ledger.trial(KEY).write_record(record)
-    assert ledger.state(KEY, 10) == "running"
-    path = ledger.trial(KEY).path / "trial.json"
+    assert state(ledger, 10) == "running"
+    path = tmp_path / "trials" / KEY / "trial.json"
     text = path.read_text()
     seen = record.attempts[-1]["last_seen"]
     path.write_text(text.replace(f'"last_seen": "{seen}"', '"last_seen": "2020-01-01T00:00:00+00:00"'))
-    assert ledger.state(KEY, 10) == "pending"
+    assert state(ledger, 10) == "pending"
 
 
 def test_a_damaged_record_is_pending_and_written_anew(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     begin(ledger)
-    (ledger.trial(KEY).path / "trial.json").write_text("{")
-    (ledger.trial(KEY).path / ".curve.parquet.host.1").touch()
-    assert ledger.state(KEY, 10) == "pending"
+    ledger.trial(KEY).storage.write("trial.json", b"{")
+    assert state(ledger, 10) == "pending"
     assert len(begin(ledger).attempts) == 1
-    assert [each.name for each in ledger.trial(KEY).path.iterdir()] == ["trial.json"]
 
 
 def test_a_second_attempt_keeps_the_first(tmp_path: Path) -> None:
@@ -76,20 +84,20 @@ def test_a_second_attempt_keeps_the_first(tmp_path: Path) -> None:
 
 
 def test_one_launcher_at_a_time(tmp_path: Path) -> None:
-    with Ledger(tmp_path).exclusive() as first, Ledger(tmp_path).exclusive() as second:
+    with Ledger(tmp_path).lease().hold() as first, Ledger(tmp_path).lease().hold() as second:
         assert (first, second) == (True, False)
-    with Ledger(tmp_path).exclusive() as again:
+    with Ledger(tmp_path).lease().hold() as again:
         assert again
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     record = begin(ledger)
-    before = (ledger.trial(KEY).path / "trial.json").read_text()
+    before = ledger.trial(KEY).storage.read("trial.json")
     with pytest.raises(AttributeError):  # an epoch without the schema's columns
         ledger.trial(KEY).write_curve([object()])
     record.provenance["circular"] = record.provenance
     with pytest.raises(ValueError, match="Circular"):
         ledger.trial(KEY).write_record(record)
-    assert (ledger.trial(KEY).path / "trial.json").read_text() == before
-    assert [each.name for each in ledger.trial(KEY).path.iterdir()] == ["trial.json"]
+    assert ledger.trial(KEY).storage.read("trial.json") == before
+    assert [each.name for each in (tmp_path / "trials" / KEY).iterdir()] == ["trial.json"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qgan.errors import InputError
+from study.commands.arguments import FILE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from qgan.ebsd.patches import MapPatches
     from qgan.ebsd.scan import Scan
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.group()
 def data() -> None:
@@ -24,9 +23,9 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("scans", nargs=-1, required=True, type=_FILE, metavar="SCAN...")
+@click.argument("scans", nargs=-1, required=True, type=FILE, metavar="SCAN...")
 @click.option("--microstructure", metavar="LABEL", help="Label of all patches: ferrite, bainite, ...; default: none.")
-@click.option("-o", "--output", required=True, type=_FILE, help="Parquet file to write.")
+@click.option("-o", "--output", required=True, type=FILE, help="Parquet file to write.")
 @click.option("--patch", default=60, show_default=True, help="Height and width of a patch, pixels.")
 @click.option(
     "--centre",
@@ -88,7 +87,7 @@ def build(
 @click.option(
     "--patch", default=60, show_default=True, help="Height and width of a patch, pixels; always 15 um of steel."
 )
-@click.option("-o", "--output", required=True, type=_FILE, help="Parquet file to write.")
+@click.option("-o", "--output", required=True, type=FILE, help="Parquet file to write.")
 @click.option(
     "--processes", type=click.IntRange(min=1), default=2, show_default=True, help="Maps made at the same time."
 )
@@ -110,8 +109,8 @@ def synthetic(microstructure: str, count: int, seed: int, patch: int, output: Pa
 
 
 @data.command()
-@click.argument("files", type=_FILE, nargs=-1, required=True, metavar="PARQUET...")
-@click.option("-o", "--output", type=_FILE, required=True, help="Parquet file to write.")
+@click.argument("files", type=FILE, nargs=-1, required=True, metavar="PARQUET...")
+@click.option("-o", "--output", type=FILE, required=True, help="Parquet file to write.")
 def join(files: tuple[Path, ...], output: Path) -> None:
     """Put several files of patches into one, such as ferrite and bainite."""
     from qgan.ebsd.dataset import read_patches, write_patches
@@ -124,8 +123,8 @@ def join(files: tuple[Path, ...], output: Path) -> None:
 
 
 @data.command()
-@click.argument("file", type=_FILE, metavar="SCAN|PARQUET")
-@click.option("-o", "--output", type=_FILE, help="Picture to write; default: NAME.png in the current folder.")
+@click.argument("file", type=FILE, metavar="SCAN|PARQUET")
+@click.option("-o", "--output", type=FILE, help="Picture to write; default: NAME.png in the current folder.")
 @click.option(
     "--rows",
     type=click.IntRange(min=1),
