@@ -32,6 +32,7 @@ from analysis.tables import CURVE, PlannedTrial
 
 FORMATS = (".csv", ".parquet")
 _LISTS = [field.name for field in CURVE if pa.types.is_list(field.type)]
+_RUN = ["circuits", "shots"]
 _PLACE = ["arm", "cell", "replicate"]
 _TRIALS = ["key", *_PLACE, "status", "epoch", "horizon", "hours", "attempts", "circuits", "shots"]
 _TRIALS += ["revision", "warnings", "cause"]
@@ -108,11 +109,12 @@ MEANINGS = {
 def trials(results: Results) -> pd.DataFrame:
     """Every planned trial: where it stands, what it cost, what made it and what it died of."""
     rows = []
+    run = results.columns(_RUN)
     for trial in results.plan.trials:
         record, curve = results.records.get(trial.key), results.curves.get(trial.key)
         git = record.provenance.get("git") or {} if record else {}
         cause = (record.cause or {}).get("error", "") if record else results.damaged.get(trial.key, "")
-        total = {name: pc.sum(curve[name]).as_py() if curve is not None else None for name in ("circuits", "shots")}
+        total = {name: pc.sum(run[trial.key][name]).as_py() if trial.key in run else None for name in _RUN}
         seconds = pc.max(curve["seconds"]).as_py() if curve is not None else None
         rows.append({
             "key": trial.key,
@@ -133,10 +135,9 @@ def trials(results: Results) -> pd.DataFrame:
 def curves(results: Results) -> pd.DataFrame:
     """Every epoch of every planned trial: the columns of `analysis.tables.CURVE` but for those per channel."""
     columns = [name for name in CURVE.names if name not in _LISTS]
+    tables = results.columns(columns)
     found = [
-        results.curves[trial.key].select(columns).to_pandas().assign(**_place(trial))
-        for trial in results.plan.trials
-        if trial.key in results.curves
+        tables[trial.key].to_pandas().assign(**_place(trial)) for trial in results.plan.trials if trial.key in tables
     ]
     return pd.concat(found, ignore_index=True)[[*_PLACE, *columns]] if found else _none([*_PLACE, *columns])
 
@@ -144,10 +145,11 @@ def curves(results: Results) -> pd.DataFrame:
 def channels(results: Results) -> pd.DataFrame:
     """MMD and floor of every channel alone, at every epoch at which it was scored."""
     found = []
+    tables = results.columns(["epoch", *_LISTS])
     for trial in results.plan.trials:
-        curve = results.curves.get(trial.key)
+        curve = tables.get(trial.key)
         if curve is not None and len(scored := curve.filter(pc.is_valid(curve["channel_mmd_v"]))):
-            frame = scored.select(["epoch", *_LISTS]).to_pandas()
+            frame = scored.to_pandas()
             frame.columns = [name.removeprefix("channel_") for name in frame.columns]
             frame["channel"] = [range(len(values)) for values in frame["mmd_v"]]
             found.append(frame.explode(["channel", "mmd_v", "mmd_u", "floor_v", "floor_u"]).assign(**_place(trial)))
@@ -161,11 +163,12 @@ def channels(results: Results) -> pd.DataFrame:
 def updates(results: Results) -> pd.DataFrame:
     """Every update event of a trained prior, with the entropy of its codes after it."""
     found = []
+    tables = results.columns(["epoch", *_UPDATED])
     for trial in results.plan.trials:
-        curve = results.curves.get(trial.key)
+        curve = tables.get(trial.key)
         if curve is not None:
             happened = pc.or_(pc.is_valid(curve["prior_loss"]), pc.is_valid(curve["prior_entropy"]))
-            frame = curve.filter(happened).select(["epoch", *_UPDATED]).to_pandas()
+            frame = curve.filter(happened).to_pandas()
             record = results.records.get(trial.key)
             n = trial.cell.get("latent_dim") or (record.trial.get("latent_dim") if record else None)
             reached = pc.max(curve["epoch"]).as_py()

@@ -94,10 +94,10 @@ def full_scores(results: Results) -> pd.DataFrame:
 
     NaN marks a score without a meaning, or real images without such a score; rows of unknown scores are left out.
     """
-    frames = []
+    frames, tables = [], results.full_scores()
     for trial in results.plan.trials:
-        if trial.key in results.scores:
-            found = results.scores[trial.key].to_pandas()
+        if trial.key in tables:
+            found = tables[trial.key].to_pandas()
             place = {"key": trial.key, "arm": trial.arm, "cell": trial.cell_name, "replicate": trial.replicate}
             frames.append(found[found["score"].isin(QUALITY)].assign(**place))
     if not frames:
@@ -157,9 +157,10 @@ def channel_means(results: Results, cell: str, epoch: int) -> pd.DataFrame:
     """
     rows: list[tuple[str, int, str, float, float]] = []
     trials = [trial for trial in results.plan.trials if trial.cell_name == cell and trial.key in results.curves]
+    tables = results.only(cell).columns(["epoch", "channel_mmd_u", "channel_floor_u"]) if trials else {}
     images = next((found for trial in trials if (found := results.images(trial.key)) is not None), None)
-    for trial in trials:
-        curve = results.curves[trial.key]
+    for trial in (each for each in trials if each.key in tables):
+        curve = tables[trial.key]
         late = pc.and_(pc.greater(curve["epoch"], epoch - results.plan.window), pc.less_equal(curve["epoch"], epoch))
         window = curve.filter(pc.and_(late, pc.is_valid(curve["channel_mmd_u"])))
         if len(window):

@@ -1,8 +1,10 @@
 """The results of one study, read once: the plan, every trial's record, curve and full scores."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -10,8 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis.errors import ResultsError
+from analysis.errors import ResultsError, UnreachableError
+from analysis.location import Place, Remote, locate
 from analysis.tables import Plan, TrialRecord, read_curve, read_images, read_plan, read_scores, read_trial
+
+SCORED = ["epoch", "seconds", "mmd_v", "mmd_u", "floor_v", "floor_u"]  # what is read of every curve
+_REMOTE_READERS = 32  # requests at once: their time is spent waiting
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -57,12 +64,12 @@ class Images:
 class Results:
     """What a study's folder holds of its plan; trials that are not in plan.json are not here."""
 
-    folder: Path
+    folder: Place
     plan: Plan
     records: dict[str, TrialRecord]  # by key, of every trial that has begun
-    curves: dict[str, pa.Table]  # by key, CURVE, of every trial that has written one
-    scores: dict[str, pa.Table]  # by key, SCORES, of every trial that was scored in full
+    curves: dict[str, pa.Table]  # by key, the columns SCORED of every trial that has written a curve
     damaged: dict[str, str]  # by key: what is wrong with the trial's files, and the way out
+    unread: dict[str, str] = field(default_factory=dict)  # the same of what is read later: see `columns`, `full_scores`
 
     def status(self, key: str) -> str:
         """pending | running | done | failed | damaged."""
@@ -114,6 +121,25 @@ class Results:
         table = pa.concat_tables([scored for _, scored in found])
         return pd.DataFrame(columns | {name: table[name].to_numpy() for name in table.column_names})
 
+    def columns(self, names: Sequence[str]) -> dict[str, pa.Table]:
+        """More columns of CURVE, by key, of every planned trial that has a curve.
+
+        A curve whose columns turn out damaged is left out and named in `unread`.
+        """
+        return self._later("curve.parquet", lambda path: read_curve(path, names))
+
+    def full_scores(self) -> dict[str, pa.Table]:
+        """SCORES, by key, of every planned trial that was scored in full; a damaged one is named in `unread`."""
+        return self._later("scores.parquet", lambda path: read_scores(path) if path.exists() else None)
+
+    def _later(self, name: str, read: Callable[[Place], pa.Table | None]) -> dict[str, pa.Table]:
+        keys = [key for key in dict.fromkeys(trial.key for trial in self.plan.trials) if key in self.curves]
+        tables = _at_once(_or_error(lambda key: read(self.folder / "trials" / key / name)), keys, self.folder)
+        self.unread.update(
+            {key: str(each) for key, each in zip(keys, tables, strict=True) if isinstance(each, Exception)}
+        )
+        return {key: each for key, each in zip(keys, tables, strict=True) if isinstance(each, pa.Table)}
+
     def images(self, key: str) -> Images | None:
         """The images of a trial; None where it has written none, or none that can be read."""
         try:
@@ -123,29 +149,52 @@ class Results:
             return None
 
 
-def load(folder: Path) -> Results:
+def load(folder: str | Place) -> Results:
     """The results of the study whose folder is `<results>/<study>`, finished or half finished.
 
-    A damaged trial is named in `Results.damaged` and left out; a folder without a plan is a ResultsError.
+    The folder is a local path or a URI (s3://bucket/results/ferrite). A damaged trial is named in `Results.damaged`
+    and left out; a folder without a plan is a ResultsError.
     """
+    folder = locate(folder)
     plan = read_plan(folder)
-    records: dict[str, TrialRecord] = {}
-    curves: dict[str, pa.Table] = {}
-    scores: dict[str, pa.Table] = {}
-    damaged: dict[str, str] = {}
-    for key in dict.fromkeys(trial.key for trial in plan.trials):
-        home = folder / "trials" / key
+    results = Results(folder, plan, {}, {}, {})
+    keys = list(dict.fromkeys(trial.key for trial in plan.trials))
+    trials = _at_once(_or_error(lambda key: _read(folder / "trials" / key)), keys, folder)
+    for key, found in zip(keys, trials, strict=True):
+        if isinstance(found, ResultsError):
+            results.damaged[key] = str(found)
+        elif found is not None:
+            results.records[key], curve = found
+            if curve is not None:
+                results.curves[key] = curve
+    return results
+
+
+def _read(home: Place) -> tuple[TrialRecord, pa.Table | None] | None:
+    """Record and curve of one trial; None where it has not begun."""
+    record = read_trial(home)
+    if record is None:
+        return None
+    path = home / "curve.parquet"
+    return record, read_curve(path, SCORED) if record.status == "done" or path.exists() else None
+
+
+def _or_error(read: Callable[[str], _R]) -> Callable[[str], _R | ResultsError]:
+    """The same, with the error of a damaged file returned: it does not stop the others."""
+
+    def attempt(key: str) -> _R | ResultsError:
         try:
-            record = read_trial(home)
-            if record is None:
-                continue
-            curve = home / "curve.parquet"
-            if curve.exists() or record.status == "done":
-                curves[key] = read_curve(curve)
-            if (home / "scores.parquet").exists():
-                scores[key] = read_scores(home / "scores.parquet")
-            records[key] = record
+            return read(key)
+        except UnreachableError:
+            raise
         except ResultsError as error:
-            curves.pop(key, None)
-            damaged[key] = str(error)
-    return Results(folder, plan, records, curves, scores, damaged)
+            return error
+
+    return attempt
+
+
+def _at_once(read: Callable[[str], _R], keys: Iterable[str], folder: Place) -> list[_R]:
+    """`read` of every key, in order, by as many threads as the place can feed."""
+    threads = _REMOTE_READERS if isinstance(folder, Remote) else os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(read, keys))

@@ -8,14 +8,14 @@
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from analysis.errors import ResultsError
+from analysis.errors import ResultsError, UnreachableError
+from analysis.location import Place, Remote, parquet
 
 SCHEMA = 1
 
@@ -122,11 +122,12 @@ class Plan:
     data: dict[str, Any]  # of the patches: source, content_hash, height, width, microstructure, ...
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Place) -> Plan:
     """plan.json of a study's results folder (the folder that holds trials/)."""
     path = folder / "plan.json"
     if not path.is_file():
-        studies = ", ".join(str(each.parent) for each in sorted(folder.glob("*/plan.json")))
+        inside: list[Place] = sorted(folder.iterdir(), key=str) if folder.is_dir() else []
+        studies = ", ".join(str(each) for each in inside if (each / "plan.json").is_file())
         raise ResultsError(
             f"{folder}: no plan.json here, so no results of a study; "
             + (f"name one of its studies: {studies}" if studies else "run `study run FILE` first")
@@ -182,7 +183,7 @@ class TrialRecord:
     floor_v: float | None = None
 
 
-def read_trial(folder: Path) -> TrialRecord | None:
+def read_trial(folder: Place) -> TrialRecord | None:
     """trial.json of one trial's folder; None where the trial has not begun."""
     path = folder / "trial.json"
     try:
@@ -210,35 +211,51 @@ def parse_trial(content: bytes, name: str) -> TrialRecord:
         raise ResultsError(f"{name}: damaged ({error}); remove its folder and run the study again") from None
 
 
-def read_table(path: Path) -> pa.Table:
-    """One table of a trial; a damaged file is named."""
+def read_table(path: Place, columns: Sequence[str] | None = None) -> pa.Table:
+    """One table of a trial, or some of its columns; a damaged file is named."""
     try:
-        return pq.read_table(path)
+        return parquet(path).read(columns=columns, use_threads=False)  # the caller reads many files at once
     except FileNotFoundError:
         raise ResultsError(f"{path}: no such file; the trial has not come that far") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again") from None
+        raise _damaged(path, error) from None
 
 
-def read_curve(path: Path) -> pa.Table:
-    """curve.parquet, with the columns and types of CURVE; a file that lacks one is named."""
-    return _read_as(CURVE, path)
+def read_curve(path: Place, columns: Sequence[str] = CURVE.names) -> pa.Table:
+    """curve.parquet, or some columns of it, with the types of CURVE; a file that lacks one of CURVE is named.
+
+    Six of its columns take 0.6 ms (4,000 epochs, warm, one core), all of them 4 ms. Row groups of 500 epochs, of which
+    a final window needs the last alone, would not pay: their footer takes as long as the rows that it saves.
+    """
+    return _read_as(CURVE, path, columns)
 
 
-def read_scores(path: Path) -> pa.Table:
+def read_scores(path: Place) -> pa.Table:
     """scores.parquet, with the columns and types of SCORES; a file that lacks one is named."""
-    return _read_as(SCORES, path)
+    return _read_as(SCORES, path, SCORES.names)
 
 
-def _read_as(schema: pa.Schema, path: Path) -> pa.Table:
-    table = read_table(path)
+def _read_as(schema: pa.Schema, path: Place, columns: Sequence[str]) -> pa.Table:
     try:
-        return table.select(schema.names).cast(schema)
-    except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again") from None
+        file = parquet(path)
+        if missing := set(schema.names) - set(file.schema_arrow.names):
+            raise KeyError(f"no column {', '.join(sorted(missing))}")
+        table = file.read(columns=list(columns), use_threads=False).select(columns)
+        expected = pa.schema([schema.field(name) for name in columns])
+        return table if table.schema == expected else table.cast(expected)
+    except FileNotFoundError:
+        raise ResultsError(f"{path}: no such file; the trial has not come that far") from None
+    except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise _damaged(path, error) from None
 
 
-def read_images(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+def _damaged(path: Place, error: Exception) -> ResultsError:
+    if isinstance(path, Remote) and isinstance(error, OSError):
+        return UnreachableError(f"{path}: cannot be read ({error})")
+    return ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again")
+
+
+def read_images(path: Place) -> tuple[pa.Table, dict[str, Any]]:
     """images.parquet and what its footer says of the pixels (see PATCHES_KEY)."""
     table = read_table(path)
     try:

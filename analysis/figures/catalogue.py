@@ -9,14 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import export, figures
-from analysis.effects import Comparison, compare
+from analysis.effects import Comparison
 from analysis.errors import ResultsError
+from analysis.findings import Findings
+from analysis.inference import Interval
 from analysis.micrographs import contact_sheet
-from analysis.published import PUBLISHED, Published
-from analysis.quality import full_scores, latest, summarise
 from analysis.results import Images, Results
 
-ROLLING, FINAL = 100, 500  # epochs, of Fig. 3: rolling mean, and final line
 SHOWN = 3  # images of each kind in Fig. 6
 
 
@@ -34,12 +33,12 @@ class Entry:
 
     number: int | None  # in the paper
     title: str
-    draw: Callable[[Results], Drawn]
+    draw: Callable[[Findings], Drawn]
 
 
 def draw(results: Results, which: str) -> Drawn:
     """The figure `which`, a name of CATALOGUE or a number of the paper; another word is a ResultsError."""
-    return CATALOGUE[name_of(which)].draw(results)
+    return CATALOGUE[name_of(which)].draw(Findings(results))
 
 
 def name_of(which: str) -> str:
@@ -51,12 +50,6 @@ def name_of(which: str) -> str:
     guess = f" (did you mean {near[0]}?)" if near else ""
     choices = ", ".join(f"{each.number} or {name}" if each.number else name for name, each in CATALOGUE.items())
     raise ResultsError(f"--figure {which}: no such figure{guess}; there are: {choices}")
-
-
-def windows(results: Results) -> tuple[int, int]:
-    """Rolling mean and final line in epochs: those of Fig. 3, or the study's window where horizons are too short."""
-    window = min(results.plan.window, max(results.plan.horizons))
-    return (ROLLING, FINAL) if max(results.plan.horizons) >= 2 * FINAL else (window, window)
 
 
 def improvements(results: Results, comparison: Comparison) -> pd.DataFrame:
@@ -76,93 +69,108 @@ def improvements(results: Results, comparison: Comparison) -> pd.DataFrame:
     return found
 
 
-def _mmd(results: Results) -> Drawn:
-    rolling, window = windows(results)
-    epochs, longest = results.scored_epochs(), max(results.plan.horizons)
-    last = epochs[(epochs["epoch"] > longest - window) & (epochs["epoch"] <= longest)]
-    reached = epochs.groupby(["arm", "cell", "replicate"])["epoch"].transform("max") == longest
-    final = last[reached.loc[last.index]].groupby(["arm", "cell", "replicate"], sort=False)["mmd_v"]
-    scores = final.mean().where(final.min() > 0).reset_index()
-    # an empty cell has a panel too
-    none = pd.DataFrame({"cell": [cell for cell in results.cells if cell not in set(scores["cell"])]})
-    scores = pd.concat([scores, none], ignore_index=True) if len(none) else scores
-    smoothed = figures.smooth(epochs, rolling)
+def _mmd(findings: Findings) -> Drawn:
+    rolling, window = findings.windows
     figure = figures.arms_figure(
-        smoothed, scores, colours=_colours(results), rolling=rolling, window=window, horizons=results.plan.horizons
+        findings.smoothed,
+        final_lines(findings),
+        colours=findings.colours,
+        rolling=rolling,
+        window=window,
+        horizons=findings.plan.horizons,
     )
-    return Drawn(figure, smoothed.assign(rolling_window=rolling, final_window=window))
+    return Drawn(figure, findings.smoothed.assign(rolling_window=rolling, final_window=window))
 
 
-def _mmd_images(results: Results) -> Drawn:
-    plan = results.plan
-    for cell in results.cells:
-        if (chosen := _images(results, cell)) is None:
+def final_lines(findings: Findings) -> pd.DataFrame:
+    """Mean mmd_v of every trial that reached the longest horizon over the final line of Fig. 3: arm, cell, mmd_v.
+
+    A cell without any has one row all the same, so that it has a panel too.
+    """
+    epochs, place = findings.epochs, ["arm", "cell", "replicate"]
+    late = epochs[(epochs["epoch"] > findings.horizon - findings.windows[1]) & (epochs["epoch"] <= findings.horizon)]
+    trials = late.groupby(place, sort=False, observed=True).agg(
+        mmd_v=("mmd_v", "mean"), least=("mmd_v", "min"), last=("epoch", "max")
+    )
+    known = trials.loc[(trials["last"] == findings.horizon) & (trials["least"] > 0), "mmd_v"].reset_index()
+    missing = [cell for cell in findings.results.cells if cell not in set(known["cell"])]
+    found: pd.DataFrame = pd.concat([known.astype({"arm": str, "cell": str}), pd.DataFrame({"cell": missing})])
+    return found
+
+
+def _mmd_images(findings: Findings) -> Drawn:
+    plan = findings.plan
+    for cell in findings.results.cells:
+        if (chosen := _images(findings.results, cell)) is None:
             continue
         replicate, found = chosen
         first = next(iter(found.values()))[1]
         pictures = {arm: {epoch: images.generated(epoch)[0, 0] for epoch in images.epochs}
                     for arm, (_, images) in found.items()}  # fmt: skip
         pictures["real"] = {0: first.real[0, 0]}
-        epochs = results.only(cell).scored_epochs()
-        scores = compare(results.only(cell)).scores
+        epochs, scores = findings.epochs, findings.comparison.scores
+        here = epochs[epochs["cell"] == cell]
         figure = figures.image_figure(
-            epochs,
-            scores[scores["horizon"] == max(plan.horizons)],
+            here,
+            scores[(scores["horizon"] == findings.horizon) & (scores["cell"] == cell)],
             pictures,
             first.channels[0],
-            colours=_colours(results),
-            window=min(plan.window, max(plan.horizons)),
+            colours=findings.colours,
+            window=min(plan.window, findings.horizon),
             horizons=plan.horizons,
             title=f"{cell}; images of replicate {replicate}",
         )
-        return Drawn(figure, figures.smooth(epochs, plan.window))
+        return Drawn(figure, figures.smooth(here, plan.window))
     return Drawn(figures.blank_figure("No trial has written images yet."), pd.DataFrame())
 
 
-def _improvement(results: Results) -> Drawn:
-    frame = improvements(results, compare(results))
-    return Drawn(figures.improvement_figure(frame, colours=_colours(results), published=_published(results)), frame)
+def _improvement(findings: Findings) -> Drawn:
+    frame = improvements(findings.results, findings.comparison)
+    return Drawn(figures.improvement_figure(frame, colours=findings.colours, published=findings.published), frame)
 
 
-def _forest(results: Results) -> Drawn:
-    found = compare(results)
+def _forest(findings: Findings) -> Drawn:
+    found = findings.comparison
     pairs, cells = (frame[frame["horizon"] == found.horizon] for frame in (found.pairs, found.cells))
+    prediction = {arm: Interval(np.nan, *each.prediction, 0) for arm, each in found.pools.items()}
     figure = figures.forest_figure(
         pairs[pairs["state"] == "scored"],
         cells,
         found.pooled,
-        colours=_colours(results),
-        published=_published(results),
+        colours=findings.colours,
+        prediction=prediction,
+        published=findings.published,
     )
     pooled = [
-        {"arm": arm, "cell": "pooled", "horizon": found.horizon, "d": each.estimate, "low": each.low, "high": each.high}
-        for arm, each in found.pooled.items()
+        {"arm": arm, "cell": cell, "horizon": found.horizon, "d": each.estimate, "low": each.low, "high": each.high}
+        for cell, intervals in (("pooled", found.pooled), ("prediction", prediction))
+        for arm, each in intervals.items()
     ]
     return Drawn(figure, pd.concat([cells, pd.DataFrame(pooled)], ignore_index=True) if pooled else cells)
 
 
-def _wins(results: Results) -> Drawn:
-    frame = export.wins(compare(results))
-    return Drawn(figures.wins_figure(frame, colours=_colours(results), published=_published(results)), frame)
+def _wins(findings: Findings) -> Drawn:
+    frame = export.wins(findings.comparison)
+    return Drawn(figures.wins_figure(frame, colours=findings.colours, published=findings.published), frame)
 
 
-def _qpu(results: Results) -> Drawn:
+def _qpu(findings: Findings) -> Drawn:
     """The first cell where an arm has one run and the baseline several."""
-    plan = results.plan
-    for cell in results.cells:
-        here = results.only(cell)
+    plan = findings.plan
+    for cell in findings.results.cells:
+        here = findings.results.only(cell)
         runs = {arm: [each for each in here.plan.trials if each.arm == arm] for arm in plan.arms}
         for arm, planned in runs.items():
             if arm == plan.baseline or len(planned) != 1 or len(runs[plan.baseline]) < 2:
                 continue
             epochs = here.scored_epochs()
-            window = min(figures.QPU_WINDOW, max(plan.horizons) // 4 or 1)
+            window = min(figures.QPU_WINDOW, findings.horizon // 4 or 1)
             updates = export.updates(here)
             figure = figures.qpu_figure(
                 epochs,
                 arm=arm,
                 baseline=plan.baseline,
-                colours=_colours(results),
+                colours=findings.colours,
                 updates=updates.loc[updates["arm"] == arm, "epoch"].tolist(),
                 title=cell,
                 window=window,
@@ -173,37 +181,44 @@ def _qpu(results: Results) -> Drawn:
     return Drawn(figures.blank_figure(why), pd.DataFrame())
 
 
-def _images_sheet(results: Results) -> Drawn:
-    for cell in results.cells:
-        if (chosen := _images(results, cell)) is None:
-            continue
-        replicate, found = chosen
-        epoch = min(images.last_epoch for _, images in found.values())
-        first = next(iter(found.values()))[1]
-        rows = [("real", first.real[:SHOWN])]
-        rows += [(arm, images.generated(epoch)[:SHOWN]) for arm, (_, images) in found.items()]
-        listed = []
-        for arm, (key, images) in found.items():
-            shown = images.table.select(["epoch", "kind", "index", "code"]).to_pandas()
-            shown = shown[(shown["index"] < SHOWN) & (shown["kind"] == "generated") & (shown["epoch"] == epoch)]
-            listed.append(shown.assign(arm=arm, cell=cell, replicate=replicate, key=key))
-        return Drawn(contact_sheet(rows, first.channels, first.step_um), pd.concat(listed, ignore_index=True))
+def _images_sheet(findings: Findings) -> Drawn:
+    for cell in findings.results.cells:
+        if (found := image_sheet(findings.results, cell)) is not None:
+            return found
     return Drawn(figures.blank_figure("No trial has written images yet."), pd.DataFrame())
 
 
-def _profile(results: Results) -> Drawn:
-    frame = summarise(latest(full_scores(results)))
-    return Drawn(figures.profile_figure(frame, colours=_colours(results)), frame)
+def image_sheet(results: Results, cell: str) -> Drawn | None:
+    """Real and generated images of a cell's first replicate that has some (Fig. 6); None where there is none.
+
+    The frame lists the images of the sheet: arm, cell, replicate, key, epoch, index, code.
+    """
+    if (chosen := _images(results, cell)) is None:
+        return None
+    replicate, found = chosen
+    epoch = min(images.last_epoch for _, images in found.values())
+    first = next(iter(found.values()))[1]
+    rows = [("real", first.real[:SHOWN])]
+    rows += [(arm, images.generated(epoch)[:SHOWN]) for arm, (_, images) in found.items()]
+    listed = []
+    for arm, (key, images) in found.items():
+        shown = images.table.select(["epoch", "kind", "index", "code"]).to_pandas()
+        shown = shown[(shown["index"] < SHOWN) & (shown["kind"] == "generated") & (shown["epoch"] == epoch)]
+        listed.append(shown.assign(arm=arm, cell=cell, replicate=replicate, key=key))
+    return Drawn(contact_sheet(rows, first.channels, first.step_um), pd.concat(listed, ignore_index=True))
 
 
-def _entropy(results: Results) -> Drawn:
-    frame = export.updates(results)
-    return Drawn(figures.entropy_figure(frame, colours=_colours(results), last=max(results.plan.horizons)), frame)
+def _profile(findings: Findings) -> Drawn:
+    return Drawn(figures.profile_figure(findings.quality, colours=findings.colours), findings.quality)
 
 
-def _cost(results: Results) -> Drawn:
-    frame = export.trials(results)
-    return Drawn(figures.cost_figure(frame, colours=_colours(results)), frame)
+def _entropy(findings: Findings) -> Drawn:
+    frame = findings.updates
+    return Drawn(figures.entropy_figure(frame, colours=findings.colours, last=findings.horizon), frame)
+
+
+def _cost(findings: Findings) -> Drawn:
+    return Drawn(figures.cost_figure(findings.trials, colours=findings.colours), findings.trials)
 
 
 CATALOGUE = {
@@ -218,15 +233,6 @@ CATALOGUE = {
     "entropy": Entry(None, "entropy of the codes over time", _entropy),
     "cost": Entry(None, "training time and failures", _cost),
 }
-
-
-def _colours(results: Results) -> dict[str, str]:
-    return figures.arm_colours(results.plan.arms)
-
-
-def _published(results: Results) -> tuple[str, Published] | None:
-    microstructure = str(results.plan.data.get("microstructure"))
-    return (microstructure, PUBLISHED[microstructure]) if microstructure in PUBLISHED else None
 
 
 def _images(results: Results, cell: str) -> tuple[int, dict[str, tuple[str, Images]]] | None:

@@ -8,6 +8,7 @@ import click
 from study.commands.arguments import FILE
 
 if TYPE_CHECKING:
+    from analysis.location import Place
     from analysis.results import Results
 
 
@@ -38,7 +39,8 @@ def report(source: Path, output: Path | None, figure: str | None, cell: str | No
         for path in _figure(results.only(cell) if cell else results, figure, output):
             click.echo(f"figure: {path.absolute()}")
     else:
-        written = write_report(results, output or folder / "report.html")
+        # a place that is read by URI is not written to
+        written = write_report(results, output or (folder if isinstance(folder, Path) else Path()) / "report.html")
         click.echo(summary(results))
         click.echo(f"report: {written.absolute()}")
 
@@ -48,7 +50,7 @@ def _figure(results: "Results", which: str, output: Path | None) -> list[Path]:
     from analysis.figures import catalogue, files
 
     name = catalogue.name_of(which)
-    folder = results.folder / "figures"
+    folder = (results.folder if isinstance(results.folder, Path) else Path()) / "figures"
     outputs = [output] if output else [folder / f"{name}{suffix}" for suffix in files.SUFFIXES]
     for path in outputs:
         files.require_suffix(path)
@@ -60,11 +62,14 @@ def _figure(results: "Results", which: str, output: Path | None) -> list[Path]:
     return outputs
 
 
-def _results(source: Path) -> Path:
-    """The results folder that a study file, or the folder itself, names."""
+def _results(source: Path) -> "Place":
+    """The results folder that a study file, the folder itself, or its URI names."""
+    from analysis.location import is_uri, locate
     from analysis.tables import read_plan
     from study.spec import load
 
+    if is_uri(source):
+        return locate(source)
     folder = source
     if not source.is_dir():
         study = load(source)

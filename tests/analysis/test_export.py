@@ -50,11 +50,11 @@ def test_curves_and_channels_keep_their_place(written):
     results = load(written(scores=True))
     whole, single = curves(results), channels(results)
     assert len(whole) == 12 * 40 and "channel_mmd_v" not in whole
-    assert len(single) == 6 * 40 * 5 and set(single["channel"]) == set(range(5))
+    assert len(single) == 12 * 40 * 5 and set(single["channel"]) == set(range(5))
     trial = next(each for each in results.plan.trials if each.arm == "qcbm")
     row = single.query("arm == @trial.arm and cell == @trial.cell_name and replicate == @trial.replicate")
     row = row.query("epoch == 7 and channel == 3")
-    assert row["mmd_v"].item() == results.curves[trial.key]["channel_mmd_v"][6].as_py()[3]
+    assert row["mmd_v"].item() == results.columns(["channel_mmd_v"])[trial.key]["channel_mmd_v"][6].as_py()[3]
 
 
 def test_entropy_is_in_bits_of_the_code(written):
