@@ -11,6 +11,7 @@ from study.commands.data import data
 from study.commands.init import init
 from study.commands.plan import plan
 from study.commands.priors import priors
+from study.commands.rehearsal import rehearsal
 from study.commands.report import report
 from study.commands.run import run
 from study.commands.schema import schema
@@ -49,7 +50,7 @@ def main(verbose: bool) -> None:
     """
 
 
-for command in (data, init, plan, priors, report, run, schema, status, trial):
+for command in (data, init, plan, priors, rehearsal, report, run, schema, status, trial):
     main.add_command(command)
 
 

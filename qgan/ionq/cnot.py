@@ -1,7 +1,7 @@
 """The decomposition by CNOTs (Eq. 11), for comparison: twice the entangling gates of the direct one.
 
-    RZZ(a) = CX (I (x) RZ(a)) CX        RXX(a) = (H (x) H) RZZ(a) (H (x) H)
-    CX = (I (x) H) CZ (I (x) H)         CZ = (RZ(pi/2) (x) RZ(pi/2)) RZZ(-pi/2)
+RZZ(a) = CX (I (x) RZ(a)) CX        RXX(a) = (H (x) H) RZZ(a) (H (x) H)
+CX = (I (x) H) CZ (I (x) H)         CZ = (RZ(pi/2) (x) RZ(pi/2)) RZZ(-pi/2)
 """
 
 from collections.abc import Sequence

@@ -5,8 +5,8 @@ RX(2 pi B) RZ(2 pi C); two GPI2 pulses leave of it only RZ(2 pi f) X^x, the qubi
 is a quarter or a half turn. A frame costs nothing: it turns or mirrors the phases of later gates, and what is left of
 it at the end turns no outcome, but x inverts a bit.
 
-    RXX(a) = MS(0, 0, t), t = a / 2 pi. A |t| above 1/4 leaves X (x) X to the frames, a negative t half a turn to a phase.
-    RZZ(a) = ZZ(t). A |t| above 1/4 leaves Z (x) Z to the frames; a negative t needs one GPI(0), whose X joins the frame.
+    RXX(a) = MS(0, 0, t), t = a / 2 pi. A |t| above 1/4 leaves X (x) X to the frames; a negative t turns a phase by 1/2.
+    RZZ(a) = ZZ(t). A |t| above 1/4 leaves Z (x) Z to the frames; a negative t needs a GPI(0), whose X joins a frame.
 
 Where a machine lacks the entangler, V = RY(-pi/2) on both sides turns X to Z: V X V+ = Z. Between entanglers V and V+
 meet and vanish, at the ends they join rotations: 36 pulses instead of 48 for 12 qubits.

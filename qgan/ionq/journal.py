@@ -16,6 +16,7 @@ between any two instructions. A point is one circuit: row `row` of the sampler's
 
 import fcntl
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -44,8 +45,13 @@ class Order:
     number: int = 1
 
     @property
+    def point(self) -> str:
+        """The name of the job: the same in every run."""
+        return f"{self.call:05}-{self.row:03}"
+
+    @property
     def name(self) -> str:
-        return f"{self.call:05}-{self.row:03}.{self.number}"
+        return f"{self.point}.{self.number}"
 
     def key(self, run_id: str) -> str:
         """What the job's metadata carry: no other job has it."""
@@ -116,6 +122,12 @@ class Journal:
     def write_cycle(self, number: int, record: Record) -> None:
         self._write(f"cycle-{number:03}.json", record)
 
+    def calibration(self, number: int) -> str | None:
+        """Id of the machine's latest calibration on record for an update event."""
+        drifts = sorted(self.folder.glob(f"cycle-{number:03}.drift-*.json"), key=lambda path: (len(path.name), path))
+        record = self._read(drifts[-1]) if drifts else self.cycle(number)
+        return ((record or {}).get("characterization") or {}).get("id")
+
     def write_drift(self, number: int, record: Record) -> None:
         before = len(list(self.folder.glob(f"cycle-{number:03}.drift-*.json")))
         self._write(f"cycle-{number:03}.drift-{before + 1}.json", record)
@@ -123,16 +135,16 @@ class Journal:
     @property
     def spent(self) -> float:
         """US dollars, counted from the intents that did not come to nothing; more where the service charged more."""
-        return sum(
+        return math.fsum(
             max(records["intent"]["usd"], records.get("cost", {}).get("usd") or 0.0)
             for records in self.orders.values()
-            if "void" not in records and "intent" in records
+            if "void" not in records
         )
 
     @property
     def charged(self) -> float:
         """US dollars, as far as the service has told."""
-        return sum(records["cost"].get("usd") or 0.0 for records in self.orders.values() if "cost" in records)
+        return math.fsum(records["cost"].get("usd") or 0.0 for records in self.orders.values() if "cost" in records)
 
     def open_orders(self) -> Iterator[Order]:
         """Orders with neither a result nor a reason why there will be none."""

@@ -38,7 +38,8 @@ class Machine:
     @property
     def profile(self) -> Profile:
         """The machine's entangling gate; raises InputError where it is unknown."""
-        found: list[Profile] = [gate for gate in ("ms", "zz") if gate in self.gates]  # type: ignore[misc]
+        known: tuple[Profile, ...] = ("ms", "zz")
+        found = [gate for gate in known if gate in self.gates]
         found = found or [gate for family, gate in _FAMILIES.items() if family in self.name]
         if not found:
             raise InputError(f"{self.name}: its native entangling gate is unknown; known ones are ms and zz", "backend")

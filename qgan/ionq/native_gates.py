@@ -68,7 +68,9 @@ class NativeGate:
         keys = {"gpi": {"target", "phase"}, "ms": {"targets", "phases"}, "zz": {"targets", "angle"}}
         wanted = keys["gpi" if single else name]
         if not wanted <= record.keys() <= wanted | {"gate"} | ({"angle"} if name == "ms" else set()):
-            raise InputError(f"a {name} has the keys gate, {', '.join(sorted(wanted))}, not {', '.join(record)}", "gate")
+            raise InputError(
+                f"a {name} has the keys gate, {', '.join(sorted(wanted))}, not {', '.join(record)}", "gate"
+            )
         qubits = (record["target"],) if single else tuple(record["targets"])
         phases = (record["phase"],) if single else tuple(record.get("phases", ()))
         angle = None if single else record.get("angle", 0.25)
@@ -89,7 +91,9 @@ class NativeCircuit:
     n_qubits: int
     gates: tuple[NativeGate, ...]
     flips: tuple[bool, ...]  # per qubit: whether the measured bit has to be inverted
-    frame: tuple[float, ...]  # per qubit: RZ in turns, still to be applied before a flip; invisible in the measured bits
+    frame: tuple[
+        float, ...
+    ]  # per qubit: RZ in turns, still to be applied before a flip; invisible in the measured bits
 
     @property
     def pulses(self) -> int:

@@ -19,7 +19,7 @@ class Rates:
     two_qubit: float  # per gate on two qubits and shot
     job: float  # per job
     debiased_job: float  # per job with error mitigation
-    date: date  # when they were read
+    read: date  # when
     source: str
 
     def usd(self, pulses: int, entanglers: int, shots: int, debiasing: bool) -> float:
@@ -29,11 +29,11 @@ class Rates:
 
     def warning(self, today: date) -> str | None:
         """A sentence where the prices are older than 90 days."""
-        days = (today - self.date).days
+        days = (today - self.read).days
         if days <= STALE_DAYS:
             return None
         return (
-            f"the prices were read on {self.date} from {self.source}, {days} days ago: look them up and give your own"
+            f"the prices were read on {self.read} from {self.source}, {days} days ago: look them up and give your own"
         )
 
 
@@ -60,10 +60,13 @@ def rates(machine: str) -> Rates:
 
 
 def quoted(answer: Mapping[str, Any], today: date) -> Rates | None:
-    """The prices in IonQ's answer to `GET /jobs/estimate`; None where it names none that we can read."""
+    """The prices in IonQ's answer to `GET /jobs/estimate`; None where it names none that we can read.
+
+    Ask with the debiasing that is wanted: the answer names one price per job.
+    """
     card = answer.get("rate_information") or {}
     try:
-        values = [float(card[key]) for key in ("cost_1q_gate", "cost_2q_gate", "job_cost_minimum")]
+        pulse, two_qubit, job = (float(card[key]) for key in ("cost_1q_gate", "cost_2q_gate", "job_cost_minimum"))
     except (KeyError, TypeError, ValueError):
         return None
-    return Rates(*values, values[2], today, "IonQ's own estimate")
+    return Rates(pulse, two_qubit, job, job, today, "IonQ's own estimate")

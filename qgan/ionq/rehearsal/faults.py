@@ -1,10 +1,11 @@
 """What can go wrong between a client and IonQ, on demand.
 
-A rule is written WHERE:WHAT[:after][@CHANCE | #NUMBER], for instance
+A rule is written WHERE:WHAT[:after][@CHANCE | #NUMBER]; `after` means that the request is carried out first:
 
     post:504:after@0.1      one POST /jobs in ten creates its job and answers 504
     post:drop:after#3       the third one creates its job, and the connection drops without an answer
     job:500@0.05            a twentieth of the status requests fails
+    post:429=2              too many requests, come back after 2 seconds
     post:fail#2             the second job will fail      post:lag=5   jobs are listed 5 seconds late
     result:slow=2           results take 2 seconds        characterization:drift@0.2   the machine is calibrated anew
 """
@@ -21,8 +22,8 @@ from qgan.errors import InputError
 
 PLACES = ("post", "job", "list", "result", "cancel", "cost", "estimate", "backend", "characterization", "any")
 _RULE = re.compile(
-    r"(?P<where>[a-z]+):(?P<what>\d{3}|drop|garbage|fail|drift|(?:slow|lag)=(?P<seconds>[\d.]+))"
-    r"(?P<after>:after)?(?:@(?P<chance>[\d.]+)|#(?P<number>\d+))?"
+    r"(?P<where>[a-z]+):(?P<what>\d{3}|drop|garbage|fail|drift|slow|lag)(?:=(?P<seconds>\d+\.?\d*))?"
+    r"(?P<after>:after)?(?:@(?P<chance>\d+\.?\d*)|#(?P<number>\d+))?"
 )
 _ONLY = {"fail": "post", "lag": "post", "drift": "characterization"}  # what makes sense in one place
 
@@ -34,7 +35,7 @@ class Fault:
     where: str  # kind of request
     what: str  # an HTTP status | drop | garbage | slow | fail | lag | drift
     after: bool = False  # whether the request is carried out first
-    seconds: float = 0.0  # of slow and lag
+    seconds: float = 0.0  # of slow and lag; of a status: its Retry-After
     chance: float = 1.0
     number: int | None = None  # only the request of this number there, counted from 1
 
@@ -45,10 +46,10 @@ class Fault:
         if found is None:
             raise InputError(
                 f"fault {text!r} is not WHERE:WHAT[:after][@CHANCE | #NUMBER], where WHERE is {', '.join(PLACES)} and "
-                "WHAT a status, drop, garbage, fail, drift, slow=SECONDS or lag=SECONDS",
+                "WHAT a status (429=SECONDS to retry after), drop, garbage, fail, drift, slow=SECONDS or lag=SECONDS",
                 "fault",
             )
-        where, what = found["where"], found["what"].partition("=")[0]
+        where, what = found["where"], found["what"]
         if where not in PLACES or _ONLY.get(what, where) != where:
             allowed = _ONLY.get(what, ", ".join(PLACES))
             raise InputError(f"fault {text!r}: {what} happens at {allowed}, not at {where}", "fault")

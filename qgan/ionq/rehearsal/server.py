@@ -12,8 +12,9 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from qgan.errors import InputError
+from qgan.ionq.rehearsal.catalogue import Machine, machines
 from qgan.ionq.rehearsal.faults import Fault, Faults
-from qgan.ionq.rehearsal.service import Answer, Machine, Service, machines
+from qgan.ionq.rehearsal.service import Answer, Service
 
 PREFIX = "/v0.4"
 
@@ -34,6 +35,7 @@ class RehearsalServer:
         spam: bool = False,
         queue_s: float = 0.0,
         execution_s: float = 0.0,
+        orders: Path | None = None,  # file of all jobs, so that another process can go on with them
     ) -> None:
         self.token = token
         self.faults = Faults(faults, seed)
@@ -43,6 +45,7 @@ class RehearsalServer:
             queue_s=queue_s,
             execution_s=execution_s,
             seed=seed,
+            orders=orders,
         )
         self.log: list[dict[str, Any]] = []
         self._log_file = log
@@ -50,7 +53,9 @@ class RehearsalServer:
         try:
             self._http = _Http((host, port), self)
         except OSError as error:
-            raise InputError(f"port {port} of {host} cannot be used: {error.strerror}; name another with --port") from error
+            raise InputError(
+                f"port {port} of {host} cannot be used ({error.strerror}): name another with --port", "port"
+            ) from None
         self.url = f"http://{host}:{self._http.server_address[1]}{PREFIX}"
 
     def start(self) -> Self:
@@ -118,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = "no JSON"
         where = _place(self.command, parts)
         fault = rehearsal.faults.draw(where)
-        entry = {"method": self.command, "path": self.path, "where": where}
+        entry: dict[str, Any] = {"method": self.command, "path": self.path, "where": where}
         if fault is not None:
             entry["fault"] = fault.what + (" after" if fault.after else "")
             if fault.what == "slow":
@@ -130,8 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self._carried_out(parts, query, body, fault)
             entry["answer"] = answer[0]
             if where == "post" and answer[0] == 200:
-                entry["job"], entry["run_key"] = answer[1]["id"], body["metadata"].get("run_key")
-                entry["backend"] = body["backend"]
+                job = rehearsal.service.jobs[answer[1]["id"]]
+                entry |= {"job": job.id, "run_key": job.key, "backend": job.body["backend"]}
         rehearsal.record(entry)
         if not broken:
             assert answer is not None
@@ -139,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault is not None and fault.what.isdigit():
             status = int(fault.what)
             message = {"statusCode": status, "error": "rehearsed", "message": "a fault of the rehearsal"}
-            self._send(status, json.dumps(message))
+            self._send(status, json.dumps(message), fault.seconds)
         elif fault is not None and fault.what == "garbage":
             self._send(200, "<html>not JSON</html>")
         else:
@@ -182,11 +187,13 @@ class _Handler(BaseHTTPRequestHandler):
                 return service.delete(job_id)
         return 404, {"statusCode": 404, "error": "Not Found", "message": f"the rehearsal has no {self.path}"}
 
-    def _send(self, status: int, text: str) -> None:
+    def _send(self, status: int, text: str, retry_after_s: float = 0.0) -> None:
         data = text.encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if retry_after_s:
+            self.send_header("Retry-After", f"{retry_after_s:g}")
         self.end_headers()
         self.wfile.write(data)
 

@@ -1,4 +1,8 @@
-"""IonQ's service behind its API: machines, their queues, jobs and bills. Knows no HTTP."""
+"""IonQ's service behind its API: machines, their queues, jobs and bills. Knows no HTTP.
+
+The jobs of a service with a file of orders outlive its process: the same order always gives the same shots, so a new
+process with the same seed has them all again, completed, and measures those that are asked for.
+"""
 
 import hashlib
 import json
@@ -6,8 +10,9 @@ import queue
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
@@ -16,68 +21,16 @@ import torch
 from qgan.errors import InputError
 from qgan.ionq.budget import ARIA_TIMING
 from qgan.ionq.native_gates import NativeGate
-from qgan.ionq.noise import PUBLISHED, Noise
+from qgan.ionq.noise import PUBLISHED
 from qgan.ionq.prices import RATES
 from qgan.ionq.rehearsal import simulation
+from qgan.ionq.rehearsal.catalogue import Machine
+from qgan.ionq.rehearsal.job import Job, date
+from qgan.ionq.rehearsal.orders import checked, noise_model
 
 Answer = tuple[int, Any]  # HTTP status and JSON
 
-MOST_QUBITS = 20  # simulated
-_KEYS = {"type", "backend", "shots", "name", "input", "metadata", "settings", "noise", "dry_run", "session_id"}
 _DONE = ("completed", "failed", "canceled")
-
-
-@dataclass
-class Machine:
-    """A simulated machine, or IonQ's simulator."""
-
-    name: str
-    qubits: int
-    gates: tuple[str, ...]
-    noise: Noise | None  # None: the job says which
-    status: str = "available"  # available | unavailable | retired
-    degraded: bool = False
-    characterization: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-
-def machines() -> list[Machine]:
-    """Those of the public documents, in the state of 2026 but for Aria 2, which is what the rehearsal is for."""
-    ms, zz = ("gpi", "gpi2", "ms"), ("gpi", "gpi2", "zz")
-    return [
-        Machine("simulator", 29, ("gpi", "gpi2", "ms", "zz"), None),
-        Machine("qpu.aria-1", 25, ms, PUBLISHED["aria-1"], status="retired"),
-        Machine("qpu.aria-2", 25, ms, PUBLISHED["aria-2"]),
-        Machine("qpu.forte-1", 36, zz, PUBLISHED["forte-1"]),
-        Machine("qpu.forte-enterprise-1", 36, zz, PUBLISHED["forte-1"]),
-    ]
-
-
-@dataclass
-class Job:
-    """One job, from its order to its bill."""
-
-    id: str
-    body: dict[str, Any]
-    gates: list[NativeGate]
-    submitted: float
-    listed: float  # when the job list begins to show it
-    usd: float
-    fails: bool
-    status: str = "submitted"
-    started: float | None = None
-    completed: float | None = None
-    codes: list[int] | None = None
-    probabilities: dict[str, float] | None = None
-
-    @property
-    def key(self) -> str | None:
-        """The run key that the client sent in the metadata."""
-        return self.body.get("metadata", {}).get("run_key")
-
-    @property
-    def paid(self) -> float:
-        """US dollars: a job is charged when it has run."""
-        return self.usd if self.status == "completed" else 0.0
 
 
 class Service:
@@ -91,6 +44,7 @@ class Service:
         queue_s: float = 0.0,  # every job waits so long before it starts
         execution_s: float = 0.0,  # and runs at least so long
         seed: int = 0,
+        orders: Path | None = None,  # file of all jobs, so that another process can go on with them
     ) -> None:
         self.machines = {machine.name: machine for machine in machines}
         self.spam = spam
@@ -99,6 +53,8 @@ class Service:
         self.seed = seed
         self.jobs: dict[str, Job] = {}  # in the order of submission
         self._lock = Lock()
+        self._orders = orders
+        self._recall()
         self._queues: dict[str, queue.SimpleQueue[Job | None]] = {}
         for name in self.machines:
             self._queues[name] = queue.SimpleQueue()
@@ -129,7 +85,7 @@ class Service:
         record = {
             "id": machine.characterization,
             "backend": name,
-            "date": _date(time.time()),
+            "date": date(time.time()),
             "qubits": machine.qubits,
             "connectivity": [[i, j] for i in range(machine.qubits) for j in range(i)],
             "fidelity": {
@@ -144,9 +100,11 @@ class Service:
     def submit(self, body: dict[str, Any], *, fails: bool = False, lag_s: float = 0.0) -> Answer:
         """Check an order as strictly as IonQ's schema, and queue it."""
         try:
-            machine, gates = self._checked(body)
+            machine, gates = checked(body, self.machines)
         except InputError as error:
             return _bad(str(error))
+        except (AttributeError, KeyError, TypeError) as error:
+            return _bad(f"a value of the job has a wrong type or is missing: {error}")
         if machine.status != "available":
             return 400, {"statusCode": 400, "error": "Bad Request", "message": f"{machine.name} is {machine.status}"}
         now = time.time()
@@ -158,12 +116,13 @@ class Service:
         job = Job(str(uuid.uuid4()), body, gates, now, now + lag_s, usd, fails)
         with self._lock:
             self.jobs[job.id] = job
+            self._note(job)
         self._queues[machine.name].put(job)
         return 200, {"id": job.id, "status": "submitted", "session_id": None}
 
     def job(self, job_id: str) -> Answer:
         job = self.jobs.get(job_id)
-        return (200, self._job_json(job)) if job else _no("job", job_id)
+        return (200, self._json(job)) if job else _no("job", job_id)
 
     def listed(self, target: str | None, status: str | None, limit: int, after: str | None) -> Answer:
         """The newest first; `after` is the `next` of the page before."""
@@ -173,12 +132,14 @@ class Service:
         if after is not None:
             jobs = jobs[next((k for k, job in enumerate(jobs) if job.id == after), len(jobs)) :]
         page, rest = jobs[:limit], jobs[limit:]
-        return 200, {"jobs": [self._job_json(job) for job in page], "next": rest[0].id if rest else None}
+        return 200, {"jobs": [self._json(job) for job in page], "next": rest[0].id if rest else None}
 
     def result(self, job_id: str, which: str) -> Answer:
         job = self.jobs.get(job_id)
         if job is None or job.status != "completed":
             return _no("result of a completed job", job_id)
+        if job.probabilities is None:
+            self._measure(job)
         if which == "shots" and job.codes is not None:
             return 200, job.codes
         if which in ("probabilities", "histogram") and job.probabilities is not None:
@@ -193,6 +154,7 @@ class Service:
                 return _no("job", job_id)
             if job.status in ("submitted", "ready"):
                 job.status, job.completed = "canceled", time.time()
+                self._note(job)
         return 200, {"id": job_id, "status": job.status}
 
     def delete(self, job_id: str) -> Answer:
@@ -218,7 +180,7 @@ class Service:
         price = RATES[name]
         return 200, {
             "input_values": dict(query),
-            "estimated_at": _date(time.time()),
+            "estimated_at": date(time.time()),
             "cost_unit": "usd",
             "estimated_cost": price.usd(pulses, pairs, shots, debiasing),
             "rate_information": {
@@ -231,40 +193,26 @@ class Service:
             "current_predicted_queue_time": self.queue_s,
         }
 
-    def _checked(self, body: dict[str, Any]) -> tuple[Machine, list[NativeGate]]:
-        """The machine and the gates of an order; raises InputError with the sentence to answer."""
-        _require(isinstance(body, dict) and body.keys() <= _KEYS, f"unknown keys: {sorted(set(body) - _KEYS)}")
-        _require(body.get("type") == "ionq.circuit.v1", "the rehearsal runs jobs of type ionq.circuit.v1 alone")
-        machine = self.machines.get(body.get("backend", ""))
-        if machine is None:
-            raise InputError(f"unknown backend {body.get('backend')!r}")
-        shots, given = body.get("shots"), body.get("input")
-        _require(type(shots) is int and 1 <= shots <= 1_000_000, "shots must be a whole number from 1 to 1000000")
-        _require(
-            isinstance(given, dict) and given.keys() == {"gateset", "qubits", "circuit"},
-            "input must hold gateset, qubits and circuit",
-        )
-        assert isinstance(given, dict)
-        _require(given["gateset"] == "native", "the rehearsal runs native gates alone")
-        metadata = body.get("metadata") or {}
-        fine = len(metadata) <= 10 and all(
-            len(key) <= 40 and isinstance(value, str) and len(value) <= 40_000 for key, value in metadata.items()
-        )
-        _require(fine, "metadata has at most 10 keys of 40 characters, and strings as values")
-        gates = [NativeGate.from_json(record) for record in given["circuit"]]
-        unknown = sorted({gate.name for gate in gates} - set(machine.gates))
-        _require(not unknown, f"Gate types [{', '.join(unknown)}] are not supported by this backend")
-        for gate in gates:
-            _require(max(gate.qubits) < given["qubits"], f"a {gate.name} acts outside the {given['qubits']} qubits")
-            low = {"ms": 0.0, "zz": -0.5}.get(gate.name, -1)
-            high = {"ms": 0.25, "zz": 0.5}.get(gate.name, 1)
-            _require(gate.angle is None or low <= gate.angle <= high, f"angle of {gate.name} out of range")
-        _require(given["qubits"] <= machine.qubits, f"{machine.name} has {machine.qubits} qubits")
-        _require(given["qubits"] <= MOST_QUBITS, f"the rehearsal simulates at most {MOST_QUBITS} qubits")
-        if machine.noise is None:
-            model = (body.get("noise") or {}).get("model", "ideal")
-            _require(model == "ideal" or model in PUBLISHED, f"unknown noise model {model!r}")
-        return machine, gates
+    def _note(self, job: Job) -> None:
+        """Add a job, and whether it came to nothing, to the file of orders."""
+        if self._orders is not None:
+            names = ("id", "body", "submitted", "usd", "fails")
+            line = {**{name: getattr(job, name) for name in names}, "canceled": job.status == "canceled"}
+            with self._orders.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+
+    def _recall(self) -> None:
+        """The jobs of processes before this one."""
+        if self._orders is None or not self._orders.exists():
+            return
+        for line in self._orders.read_text().splitlines():
+            with suppress(ValueError):  # the last line of a process that was killed
+                found = json.loads(line)
+                canceled, submitted = found.pop("canceled"), found["submitted"]
+                gates = [NativeGate.from_json(record) for record in found["body"]["input"]["circuit"]]
+                status = "canceled" if canceled else "failed" if found["fails"] else "completed"
+                times = {"listed": submitted, "started": submitted, "completed": submitted}
+                self.jobs[found["id"]] = Job(**found, gates=gates, status=status, **times)
 
     def _work(self, jobs: "queue.SimpleQueue[Job | None]") -> None:
         """Run one machine's jobs in turn."""
@@ -274,8 +222,11 @@ class Service:
                 if job.status == "canceled":
                     continue
                 job.status, job.started = "started", time.time()
-            if not job.fails and not job.body.get("dry_run"):
-                self._measure(job)
+            try:
+                if not job.fails and not job.body.get("dry_run"):
+                    self._measure(job)
+            except Exception:  # the machine goes on with the next job
+                job.fails = True
             time.sleep(max(0.0, job.started + self.execution_s - time.time()))
             with self._lock:
                 job.completed, job.status = time.time(), "failed" if job.fails else "completed"
@@ -283,7 +234,7 @@ class Service:
     def _measure(self, job: Job) -> None:
         body, n = job.body, job.body["input"]["qubits"]
         noise = self.machines[body["backend"]].noise
-        model = (body.get("noise") or {}).get("model", "ideal")
+        model = noise_model(body)
         if noise is None and model == "ideal":
             p = simulation.probabilities(job.gates, n).tolist()
             job.probabilities = {str(code): share for code, share in enumerate(p) if share > 0}
@@ -299,6 +250,10 @@ class Service:
         shares = zip(values.tolist(), counts.tolist(), strict=True)
         job.probabilities = {str(code): count / body["shots"] for code, count in shares}
 
+    def _json(self, job: Job) -> dict[str, Any]:
+        ideal = self.machines[job.body["backend"]].noise is None and noise_model(job.body) == "ideal"
+        return job.json(self.queue_s, self.execution_s, ideal=ideal)
+
     def _machine_json(self, machine: Machine) -> dict[str, Any]:
         return {
             "backend": machine.name,
@@ -306,56 +261,10 @@ class Service:
             "degraded": machine.degraded,
             "qubits": machine.qubits,
             "average_queue_time": round(1000 * self.queue_s),
-            "last_updated": _date(time.time()),
+            "last_updated": date(time.time()),
             "characterization_id": machine.characterization,
             "supported_native_gates": list(machine.gates),
         }
-
-    def _job_json(self, job: Job) -> dict[str, Any]:
-        body = job.body
-        pairs = sum(gate.entangles for gate in job.gates)
-        status = "ready" if job.status == "submitted" and time.time() > job.submitted + 0.05 else job.status
-        urls = {}
-        if job.status == "completed" and not body.get("dry_run"):
-            kinds = ["probabilities", *(["histogram", "shots"] if job.codes is not None else [])]
-            urls = {kind: {"url": f"/v0.4/jobs/{job.id}/results/{kind}"} for kind in kinds}
-        return {
-            "id": job.id,
-            "status": status,
-            "type": body["type"],
-            "backend": body["backend"],
-            "name": body.get("name"),
-            "dry_run": bool(body.get("dry_run")),
-            "shots": body["shots"],
-            "metadata": body.get("metadata"),
-            "settings": body.get("settings", {}),
-            "session_id": body.get("session_id"),
-            "parent_job_id": None,
-            "child_job_ids": None,
-            "submitter_id": "rehearsal",
-            "project_id": None,
-            "submitted_at": _date(job.submitted),
-            "started_at": _date(job.started),
-            "completed_at": _date(job.completed),
-            "predicted_wait_time_ms": 1000 * self.queue_s,
-            "predicted_execution_duration_ms": 1000 * self.execution_s,
-            "execution_duration_ms": 1000 * (job.completed - job.started) if job.completed and job.started else None,
-            "failure": {"code": "internal_error", "message": "the rehearsal let this job fail"}
-            if job.status == "failed"
-            else None,
-            "stats": {
-                "circuits": 1,
-                "qubits": body["input"]["qubits"],
-                "gate_counts": {"1q": len(job.gates) - pairs, "2q": pairs},
-            },
-            "output": {},
-            "results": urls or None,
-        }
-
-
-def _require(fine: bool, message: str) -> None:
-    if not fine:
-        raise InputError(message)
 
 
 def _bad(message: str) -> Answer:
@@ -364,8 +273,3 @@ def _bad(message: str) -> Answer:
 
 def _no(what: str, name: str) -> Answer:
     return 404, {"statusCode": 404, "error": "Not Found", "message": f"there is no {what} {name}"}
-
-
-def _date(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-

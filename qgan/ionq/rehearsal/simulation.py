@@ -59,7 +59,7 @@ def shots(gates: Sequence[NativeGate], n_qubits: int, count: int, noise: Noise, 
     if clean.any():
         sums = cumulative(probabilities(gates, n_qubits))
         codes[clean] = _found(sums, uniform[clean] * sums[-1])
-    for some in faulty.split(max(1, _AMPLITUDES >> n_qubits)):
+    for some in faulty.split(max(1, _AMPLITUDES >> n_qubits)) if len(faulty) else ():
         run = _Run(n_qubits, (pauli[some] & 1).bool(), (pauli[some] >> 1).bool(), torch.complex64)
         sums = cumulative(run.probabilities(gates))
         codes[some] = _found(sums, uniform[some, None] * sums[:, -1:]).squeeze(1)
@@ -132,7 +132,7 @@ class _Run:
         for qubit, basis in zip(gate.qubits, bases, strict=True):
             if qubit not in self.block:
                 none = torch.zeros(len(self.x), dtype=torch.bool)
-                self.block[qubit] = _Joined(basis, _axis(basis), np.eye(2), none, none)
+                self.block[qubit] = _Joined(basis, _axis(basis), np.eye(2, dtype=complex), none, none)
         (i, j), (a, b) = gate.qubits, (self.block[qubit] for qubit in gate.qubits)
         assert gate.angle is not None
         angle = 2 * np.pi * gate.angle * signs[0] * signs[1] * (1 - 2 * (a.x ^ b.x).to(self.dtype.to_real()))

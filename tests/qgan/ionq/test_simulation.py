@@ -133,3 +133,9 @@ def test_the_papers_circuit_is_one_block(monkeypatch):
         probabilities(compile_ansatz(ansatz, angles(ansatz), profile).gates, 6)
         assert flushes == [True]
         flushes.clear()
+
+
+def test_where_no_shot_has_an_error():
+    quiet = Noise(pulse=0.0, two_qubit=0.0)
+    gates = any_gates(3, 14, 0)
+    assert_frequencies(shots(gates, 3, 4_000, quiet, stream()), probabilities(gates, 3).numpy())
