@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from analysis import tables
 from analysis.errors import ResultsError
 from study.lease import Lease, place, runs
-from study.storage import storage_of
+from study.storage import Storage, storage_of
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
@@ -46,10 +46,7 @@ class TrialFolder:
 
     def record(self) -> tables.TrialRecord | None:
         """trial.json, or None where the trial has not begun; ResultsError where it is damaged."""
-        try:
-            return tables.parse_trial(self.storage.read("trial.json"), f"{self.storage}/trial.json")
-        except FileNotFoundError:
-            return None
+        return _record(self.storage, "trial.json")
 
     def begin(self, key: str, *, trial: dict[str, Any], command: str, provenance: dict[str, Any],
               gpus: float = 0.0, usd_per_hour: float | None = None) -> tables.TrialRecord:  # fmt: skip
@@ -97,16 +94,6 @@ class TrialFolder:
         now = self.record()
         if now is not None and len(now.attempts) > len(record.attempts):
             raise Superseded(f"trial {record.key}: attempt {len(now.attempts)} has begun meanwhile")
-
-    def torn(self) -> str | None:
-        """What is wrong with curve.parquet, from its ends alone; None where it looks whole."""
-        try:
-            first, last = self.storage.ends("curve.parquet", 2 * len(_MAGIC))
-            if first.startswith(_MAGIC) and last.endswith(_MAGIC) and len(last) == 2 * len(_MAGIC):
-                return None
-            return f"{self.storage}/curve.parquet: torn; its trial counts as pending"
-        except FileNotFoundError:
-            return f"{self.storage}/curve.parquet: lost; its trial counts as pending"
 
     def write_curve(self, epochs: Sequence[Any]) -> None:
         """curve.parquet from all epochs so far."""
@@ -160,7 +147,7 @@ class Ledger:
         records, damaged = {}, {}
         for key in self.begun():
             try:
-                record = self.trial(key).record()
+                record = _record(self.storage, f"trials/{key}/trial.json")
             except ResultsError as error:
                 damaged[key] = str(error)
             else:
@@ -169,7 +156,7 @@ class Ledger:
         states = {}
         for key in keys:
             state = _state(records.get(key), longest)
-            torn = self.trial(key).torn() if state == "done" else None
+            torn = _torn(self.storage, f"trials/{key}/curve.parquet") if state == "done" else None
             if torn is not None:
                 damaged[key], state = torn, "pending"
             states[key] = state
@@ -216,6 +203,24 @@ def failed(record: tables.TrialRecord, error: str, epoch: int, log: str) -> tabl
     attempts = [*record.attempts[:-1], {**record.attempts[-1], "ended": "failed"}]
     cause = {"error": error, "epoch": epoch, "log": log}
     return dataclasses.replace(record, status="failed", epoch=epoch, cause=cause, attempts=attempts)
+
+
+def _record(storage: Storage, name: str) -> tables.TrialRecord | None:
+    try:
+        return tables.parse_trial(storage.read(name), f"{storage}/{name}")
+    except FileNotFoundError:
+        return None
+
+
+def _torn(storage: Storage, name: str) -> str | None:
+    """What is wrong with a Parquet file, from its ends alone; None where it looks whole."""
+    try:
+        first, last = storage.ends(name, 2 * len(_MAGIC))
+    except FileNotFoundError:
+        return f"{storage}/{name}: lost; its trial counts as pending"
+    if first.startswith(_MAGIC) and last.endswith(_MAGIC) and len(last) == 2 * len(_MAGIC):
+        return None
+    return f"{storage}/{name}: torn; its trial counts as pending"
 
 
 def _state(record: tables.TrialRecord | None, longest: int) -> str:
