@@ -5,6 +5,9 @@
                                curve.parquet   CURVE, one row per epoch
                                images.parquet  IMAGES, a few real and generated images at marked epochs
                                scores.parquet  SCORES, what is scored at horizons only, one row per score
+<results>/<study>/gains/gains.json             what `study gains` found; an arm takes it by name (see `analysis.gains`)
+                        candidates.parquet     CANDIDATES, one row per gains tried
+                        cycles.parquet         CYCLES, the losses of the best and of the calibrated gains
 """
 
 import json
@@ -69,6 +72,37 @@ DOWNSTREAM = pa.schema(
         ("balanced_accuracy", pa.float64()),  # mean over microstructures
         ("test", pa.int32()),  # real patches of other maps
         ("parameters", pa.int32()),  # of the classifier
+    ]
+)
+
+
+CANDIDATES = pa.schema(
+    [
+        ("number", pa.int32()),  # 0, 1, ...: the order in which they were suggested
+        ("calibrated", pa.bool_()),  # whether it is SPSA's own calibration
+        ("state", pa.string()),  # done | pruned | failed | running
+        ("a", pa.float64()),  # the gains in Spall's names; c in radians
+        ("c", pa.float64()),
+        ("A", pa.float64()),
+        ("alpha", pa.float64()),
+        ("gamma", pa.float64()),
+        ("iterations", pa.int32()),  # of a cycle
+        ("seeds", pa.int32()),  # cycles behind the objective
+        ("objective", pa.float64()),  # mean over them; null without one
+        ("error", pa.float64()),  # its standard error; null for fewer than two seeds
+        ("circuits", pa.int32()),  # of one cycle
+        ("on_front", pa.bool_()),  # no other candidate is better in every objective
+        ("cause", pa.string()),  # of a failure
+    ]
+)
+
+
+CYCLES = pa.schema(
+    [
+        ("gains", pa.string()),  # best | calibrated
+        ("seed", pa.int32()),  # fresh ones: no candidate was chosen by them
+        ("evaluation", pa.int32()),  # 1, 2, ...: circuits of the cycle; the last one is at the final theta
+        ("loss", pa.float64()),  # Eq. 6, measured
     ]
 )
 

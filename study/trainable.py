@@ -88,7 +88,7 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     epochs: list[Epoch] = []
     written = time.monotonic()
     try:
-        data = _checked(job)
+        data = checked_patches(job)
         record.provenance["data_hash"] = data.footer.content_hash
         patches_footer = {
             "height": data.footer.height,
@@ -120,7 +120,7 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
             raise
         if epochs:
             folder.write_curve(epochs)
-        folder.write_record(ledger.failed(record, _cause(error), max(len(epochs), record.epoch), _log(error)))
+        folder.write_record(ledger.failed(record, cause(error), max(len(epochs), record.epoch), log(error)))
         return False
     return True
 
@@ -159,7 +159,7 @@ def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterat
         yield from train(job.planned.trial, data, **settings)
 
 
-def _checked(job: Job) -> "Patches":
+def checked_patches(job: Job) -> "Patches":
     """The trial's patches; InputError where the file holds others than those that its key names."""
     data = _patches(job.patches, job.patches.stat().st_mtime_ns)
     named = job.planned.trial.data.patches
@@ -178,10 +178,10 @@ def _patches(path: Path, modified_ns: int) -> "Patches":
     return read_patches(path)
 
 
-def _cause(error: Exception) -> str:
+def cause(error: Exception) -> str:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return first if isinstance(error, InputError | RuntimeError) else f"{type(error).__name__}: {first}"
 
 
-def _log(error: Exception) -> str:
+def log(error: Exception) -> str:
     return "\n".join("".join(traceback.format_exception(error)).splitlines()[-_LOG_LINES:])

@@ -221,6 +221,33 @@ def _cost(findings: Findings) -> Drawn:
     return Drawn(figures.cost_figure(findings.trials, colours=findings.colours), findings.trials)
 
 
+def _gains(findings: Findings) -> Drawn:
+    search = findings.gains
+    if search is None:
+        return _no_search()
+    importance = search.found["importance"] if search.found is not None else {}
+    return Drawn(figures.slices_figure(search.candidates, importance, search.objective), search.candidates)
+
+
+def _gains_progress(findings: Findings) -> Drawn:
+    search = findings.gains
+    if search is None:
+        return _no_search()
+    found = search.found
+    figure = figures.progress_figure(
+        search.candidates,
+        search.cycles,
+        found["improvement"]["start_loss"] if found is not None else None,
+        search.objective,
+        count_circuits=found is not None and found["count_circuits"],
+    )
+    return Drawn(figure, search.cycles)
+
+
+def _no_search() -> Drawn:
+    return Drawn(figures.blank_figure("No search of SPSA's gains: `study gains` makes one."), pd.DataFrame())
+
+
 CATALOGUE = {
     "mmd-images": Entry(2, "MMD against epoch with images", _mmd_images),
     "mmd": Entry(3, "MMD against epoch per cell", _mmd),
@@ -231,6 +258,8 @@ CATALOGUE = {
     "wins": Entry(None, "win rate with its interval", _wins),
     "profile": Entry(None, "full scores against their floors", _profile),
     "entropy": Entry(None, "entropy of the codes over time", _entropy),
+    "gains": Entry(None, "search of SPSA's gains: objective by gain, importance", _gains),
+    "gains-progress": Entry(None, "search of SPSA's gains: best so far, losses of a cycle", _gains_progress),
     "cost": Entry(None, "training time and failures", _cost),
 }
 

@@ -20,6 +20,7 @@ from analysis.findings import Findings
 from analysis.sections import (
     curves,
     failures,
+    gains,
     images,
     improvement,
     methods,
@@ -51,6 +52,7 @@ SECTIONS = [
     Section("images", "Images", images.values),
     Section("quality", "Full scores", quality.values),
     Section("prior", "Trained priors", prior.values),
+    Section("gains", "Search of SPSA's gains", gains.values),
     Section("failures", "Cost and failures", failures.values),
     Section("provenance", "Provenance", provenance.values),
     Section("methods", "Methods", methods.values),

@@ -35,6 +35,7 @@ class Minimised:
     theta: Tensor  # (P,)
     loss: float  # before the last step; of SPSA after it
     gradient_norm: float  # of the last step
+    losses: tuple[float, ...] = ()  # told to SPSA, in order
 
 
 class Optimizer(Protocol):
@@ -126,7 +127,7 @@ class SpsaCycles:
         found, loss = spsa.result
         # every slope is (L+ - L-) / 2c, and the two points lie 2c sqrt(P) apart
         norm = abs(losses[-3] - losses[-2]) / float((points[-3] - points[-2]).norm()) * len(theta)
-        return Minimised(found.to(theta), loss, norm)
+        return Minimised(found.to(theta), loss, norm, tuple(losses))
 
     def state_dict(self) -> dict[str, Any]:
         gains = None if self.gains is None else vars(self.gains).copy()

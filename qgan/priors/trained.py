@@ -95,6 +95,7 @@ class TrainedPrior(ModelPrior):
             objective.evaluations,
             codes,
             self._warning(codes),
+            found.losses,
         )
         self.circuits = self.shots = 0
         return update
