@@ -66,7 +66,7 @@ class Bill:
             f"machine    {self.machine.name}, {state}, {self.machine.qubits} qubits",
             f"circuits   {self.circuits}: {self.cycles} cycles of {self.per_cycle}, and one for the first codes",
             f"shots      {self.shots} per circuit, {mitigation} debiasing",
-            f"gates      {one.pulses} on one qubit, {one.entanglers} on two; {one.no_error:.1%} of shots without an error",
+            f"gates      {one.pulses} on one qubit, {one.entanglers} on two; {one.no_error:.1%} of shots without error",
             f"price      ${one.usd:,.2f} per circuit, ${self.usd:,.2f} in all ({rates.source}, {rates.read})",
             f"time       {self.machine_hours:.2g} h on the machine (gate times of Aria), queue: {queue}",
         ]
