@@ -100,7 +100,7 @@ class Final:
         }
 
     def _with(self, prior: TrainedCircuitSettings) -> "Final":
-        trial = replace(self.planned.trial, prior=prior)
+        trial = replace(self.planned.trial, prior=prior)  # type: ignore[arg-type]
         return replace(self, planned=replace(self.planned, key=trial.key, trial=trial))
 
     def _without_gains(self) -> str:
@@ -130,7 +130,7 @@ def final(study: Study, backend: str | None) -> Final:
             f"is {prior.optimizer}; `study qpu` measures the circuits of optimizer: spsa, 2 iterations + 1 per event",
         )
     with study.document.locating(*where):
-        replace(prior, backend=settings.calibration)  # what is measured knows no probabilities
+        replace(prior, backend=settings.calibration)  # type: ignore[arg-type]  # what is measured knows no probabilities
     found = Final(study, settings, rung, planned)
     if not found.update_epochs:
         raise study.document.error((*where, "update_every"), "is such that no update event comes before the horizon")
@@ -147,4 +147,4 @@ def calibration_trial(final: Final) -> Trial:
         train_epochs=final.prior.update_every,
     )
     score = replace(final.planned.trial.score, every=final.prior.update_every, full_every=0)
-    return replace(final.planned.trial, prior=prior, score=score)
+    return replace(final.planned.trial, prior=prior, score=score)  # type: ignore[arg-type]

@@ -43,7 +43,8 @@ def connect(address: str | None, final: Final) -> None:
 
 def survey(run: Run) -> dict[str, Any]:
     """What the actor finds out about the machine; raises InputError where it cannot serve the run."""
-    return _asked(actor().survey.remote(run))
+    found: dict[str, Any] = _asked(actor().survey.remote(run))
+    return found
 
 
 def calibrate(job: Job) -> Any:

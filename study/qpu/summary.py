@@ -21,7 +21,7 @@ def summary(journal: Journal) -> dict[str, Any]:
     adopted = sum(bool(records.get("job", {}).get("adopted")) for _, records in orders)
     times = [records["intent"]["time"] for _, records in orders if "intent" in records]
     ended = [records["result"]["time"] for _, records in orders if "result" in records]
-    cycles = []
+    cycles: list[dict[str, Any]] = []
     while (record := journal.cycle(len(cycles))) is not None:
         drifts = sorted(journal.folder.glob(f"cycle-{len(cycles):03}.drift-*.json"))
         cycles.append({**record, "drifts": [json.loads(path.read_text()) for path in drifts]})

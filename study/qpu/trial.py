@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from qgan.errors import InputError, Stopped
 from qgan.ionq.client import TOKEN_VARIABLES
@@ -11,6 +12,9 @@ from study.qpu.proxy import Proxy
 from study.qpu.run import Run
 from study.storage import sentence
 from study.trainable import Job, Watch
+
+if TYPE_CHECKING:
+    from qgan.training import Epoch
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ def train(job: Job, run: Run | None, watch: Watch) -> Ended:
     prior, horizon = job.planned.trial.prior, job.horizons[-1]
     last = max(epoch for epoch in range(1, horizon + 1) if prior.due(epoch))  # type: ignore[union-attr]
 
-    def seen(epoch: "trainable.Epoch") -> None:
+    def seen(epoch: "Epoch") -> None:
         if epoch.epoch == last:
             proxy.leave()
         watch(epoch)
