@@ -96,8 +96,7 @@ class Journal:
 
     def write(self, order: Order, kind: Kind, record: Record) -> None:
         """Add a record, durably."""
-        self._write(f"{order.name}.{kind}.json", record)
-        self.orders.setdefault(order, {})[kind] = record
+        self.orders.setdefault(order, {})[kind] = self._write(f"{order.name}.{kind}.json", record)
 
     def last(self, call: int, row: int) -> Order | None:
         """The latest order of a point."""
@@ -161,14 +160,16 @@ class Journal:
                 raise InputError(f"another process is at work on {self.folder}; wait for it or stop it first") from None
             yield
 
-    def _write(self, name: str, record: Record) -> None:
+    def _write(self, name: str, record: Record) -> Record:
+        record = {"schema": SCHEMA, **record}
         with whole_file(self.folder / name) as temporary:
-            temporary.write_text(json.dumps({"schema": SCHEMA, **record}) + "\n")
+            temporary.write_text(json.dumps(record) + "\n")
         folder = os.open(self.folder, os.O_RDONLY)  # the name is durable once its folder is
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+        return record
 
     def _read(self, path: Path) -> Record:
         try:

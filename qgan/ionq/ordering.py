@@ -15,6 +15,8 @@ from qgan.ionq.journal import Journal, Order
 from qgan.ionq.native_gates import NativeCircuit
 from qgan.ionq.patience import Waiting
 
+_NOTHING = ("failed", "canceled")  # states of a job that costs nothing
+
 
 class Orders:
     """Places and calls off the orders of a journal."""
@@ -33,7 +35,7 @@ class Orders:
 
         Raises InputError where the service refuses, Stopped where it stays uncertain whether there is a job.
         """
-        started, uncertain = time.monotonic(), 0
+        started, sent, uncertain = time.monotonic(), 0, 0
         for seconds in self.waiting.polls():
             self.waiting.pause(0)
             try:
@@ -49,8 +51,10 @@ class Orders:
                 self.waiting.require_patience(started, error)
                 self.waiting.pause(max(seconds, error.wait_s))
             except Uncertain as error:
+                sent += 1
                 self.say(f"{order.name}: {error}; looking for the job before anything else")
                 if self.adopt(order):
+                    self._call_off_others(order, sent)
                     return
                 if isinstance(error, Busy):
                     self.waiting.require_patience(started, error)
@@ -65,6 +69,7 @@ class Orders:
                     ) from None
             else:
                 self.journal.write(order, "job", {"time": now(), "id": job_id})
+                self._call_off_others(order, sent + 1)
                 return
 
     def adopt(self, order: Order, settle_s: float | None = None) -> bool:
@@ -78,13 +83,8 @@ class Orders:
             self.waiting.pause(min(seconds, left))
             seconds *= 2
         # the newest first; one that came to nothing is as good as none
-        alive = [job for job in jobs if job.get("status") not in ("failed", "canceled")] or jobs
-        *others, adopted = alive
-        for job in others:
-            self.say(f"{order.name}: a second job {job['id']} has its key, and is called off")
-            self._call_off(job["id"])
-        record = {"time": now(), "id": adopted["id"], "adopted": True, "others": [job["id"] for job in others]}
-        self.journal.write(order, "job", record)
+        alive = [job for job in jobs if job.get("status") not in _NOTHING] or jobs
+        self.journal.write(order, "job", {"time": now(), "id": alive[-1]["id"], "adopted": True})
         return True
 
     def cancel(self) -> list[str]:
@@ -110,6 +110,16 @@ class Orders:
         run = self.journal.run
         assert run is not None
         return order.key(run["id"])
+
+    def _call_off_others(self, order: Order, sent: int) -> None:
+        """Where an order had to be sent more than once, see that one job alone runs."""
+        if sent < 2:
+            return
+        self.waiting.pause(self.waiting.patience.settle_s)
+        for job in self.waiting.ask(lambda: self.service.find(self.key(order))):
+            if job["id"] != self.journal.orders[order]["job"]["id"] and job.get("status") not in _NOTHING:
+                self.say(f"{order.name}: a second job {job['id']} has its key, and is called off")
+                self._call_off(job["id"])
 
     def _call_off(self, job_id: str) -> dict[str, Any]:
         """The job's record after the attempt."""

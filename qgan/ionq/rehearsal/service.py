@@ -30,6 +30,7 @@ from qgan.ionq.rehearsal.orders import checked, noise_model
 
 Answer = tuple[int, Any]  # HTTP status and JSON
 
+_TICK_S = 0.005
 _DONE = ("completed", "failed", "canceled")
 
 
@@ -217,7 +218,8 @@ class Service:
     def _work(self, jobs: "queue.SimpleQueue[Job | None]") -> None:
         """Run one machine's jobs in turn."""
         while (job := jobs.get()) is not None:
-            time.sleep(max(0.0, job.submitted + self.queue_s - time.time()))
+            while time.time() < job.submitted + self.queue_s and job.status != "canceled":  # it may change meanwhile
+                time.sleep(_TICK_S)
             with self._lock:
                 if job.status == "canceled":
                     continue
@@ -227,7 +229,8 @@ class Service:
                     self._measure(job)
             except Exception:  # the machine goes on with the next job
                 job.fails = True
-            time.sleep(max(0.0, job.started + self.execution_s - time.time()))
+            while time.time() < job.started + self.execution_s:
+                time.sleep(_TICK_S)
             with self._lock:
                 job.completed, job.status = time.time(), "failed" if job.fails else "completed"
 
