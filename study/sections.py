@@ -190,7 +190,7 @@ class GainsSearch:
     prune_after: int = 2  # seeds after which a hopeless candidate is given up; 0: never
     objective: Literal["loss", "log_mmd"] = "loss"  # mean final loss, or log MMD after `continuation` more epochs
     continuation: int = 0  # epochs of training after the cycle; of objective log_mmd
-    count_circuits: bool = False  # a second objective: as few circuits as possible
+    count_circuits: bool = False  # a second objective: few circuits; iterations are searched too, none is given up
     seed: int = 0  # of the suggestions
 
     def __post_init__(self) -> None:

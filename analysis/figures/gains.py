@@ -68,7 +68,8 @@ def _slice(axes: Axes, known: pd.DataFrame, name: str, objective: str) -> None:
     sns.scatterplot(
         done, x=name, y="objective", hue="number", palette="crest", legend=False, ax=axes, s=28, linewidth=0, zorder=2
     )
-    axes.plot(pruned[name], pruned["objective"], "o", mfc="none", mec=REFERENCE, ms=4.5, label="given up")
+    if len(pruned):
+        axes.plot(pruned[name], pruned["objective"], "o", mfc="none", mec=REFERENCE, ms=4.5, label="given up")
     _marks(axes, known, name)
     axes.set(xlabel="".join(_NAMES[name][1:]), ylabel=f"{objective}, mean over seeds")
     if name in _LOG:
@@ -102,7 +103,8 @@ def _progress(axes: Axes, known: pd.DataFrame, objective: str) -> None:
     done, pruned = known[known["state"] == "done"], known[known["state"] == "pruned"]
     axes.errorbar(done["number"], done["objective"], done["error"], fmt="o", color=REFERENCE, ms=3.5, elinewidth=0.8,
                   label="candidate, standard error")  # fmt: skip
-    axes.plot(pruned["number"], pruned["objective"], "o", mfc="none", mec=REFERENCE, ms=4, label="given up")
+    if len(pruned):
+        axes.plot(pruned["number"], pruned["objective"], "o", mfc="none", mec=REFERENCE, ms=4, label="given up")
     last = known["number"].max()
     best = done.set_index("number")["objective"].cummin().reindex(range(last + 1)).ffill()
     axes.step(best.index, best, where="post", color=_BEST, linewidth=1.8, label="best so far")

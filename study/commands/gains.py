@@ -1,5 +1,6 @@
 """`study gains`: Optuna searches the gain sequence of SPSA."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from study.gains.drive import Pool
     from study.gains.result import Result
     from study.gains.search import Search, Tried
+    from study.lease import Lease
     from study.ledger import Ledger
     from study.spec import Study
     from study.trainable import Job
@@ -65,21 +67,33 @@ def gains(
     nodes = of_cluster(address, study.resources) if address is not None else [this_machine(study.resources)]
     at_once = 1 if here else max(1, slots(study.resources, nodes))
     tried = require_same(Journal(ledger.storage), identity(study, start))
-    trained = starts.state(start, ledger) == "done"
+    trained = starts.state(study, start, ledger) == "done"
     click.echo("\n".join(estimate(study, start, at_once, trained, tried, click.echo)))
     if dry_run:
         return
-    with (lease := ledger.lease()).hold() as mine:
+    lease = ledger.lease()
+    with lease.hold() as mine:
         if not mine:
             raise InputError(f"another process is at work on {study.folder} ({lease.holder}); wait for it, or stop it")
+        # a batch system sends SIGTERM and means Ctrl-C
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
         try:
-            ctx.exit(_search(study, start, ledger, address, here, concurrency or max(1, at_once // settings.seeds)))
+            candidates = concurrency or max(1, at_once // settings.seeds)
+            ctx.exit(_search(study, start, ledger, lease, address, here, candidates))
         except KeyboardInterrupt:
             click.echo("study: stopped; the same command goes on where it was", err=True)
             ctx.exit(INTERRUPTED)
 
 
-def _search(study: "Study", start: "Job", ledger: "Ledger", address: str | None, here: bool, concurrency: int) -> int:
+def _search(
+    study: "Study",
+    start: "Job",
+    ledger: "Ledger",
+    lease: "Lease",
+    address: str | None,
+    here: bool,
+    concurrency: int,
+) -> int:
     """The exit code."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -92,16 +106,18 @@ def _search(study: "Study", start: "Job", ledger: "Ledger", address: str | None,
     if not here:
         from study import launch  # Ray takes seconds to import
 
+        terminated = signal.getsignal(signal.SIGTERM)
         launch.connect(address, study.resources)
+        signal.signal(signal.SIGTERM, terminated)  # Ray has put its own in place
     path = patches.prepare(study, click.echo)
     if not ledger.storage.exists("plan.json"):  # `study report` asks for it
         ledger.write_plan(plan.record(study, plan.trials(study), path))
-    if starts.state(start, ledger) != "done":
-        _train(study, start, ledger, here)
-    state, record = starts.state(start, ledger), ledger.trial(start.planned.key).record()
+    if starts.state(study, start, ledger) != "done":
+        _train(study, start, ledger, lease, here)
+    state, record = starts.state(study, start, ledger), ledger.trial(start.planned.key).record()
     if state != "done":
         if record is None or record.cause is None:
-            raise KeyboardInterrupt  # Tune has taken it
+            raise KeyboardInterrupt  # the sweep has taken it
         click.echo(f"the networks could not be trained: {record.cause['error']}", err=True)
         return FAILED_TRIALS
     pool = _pool(study, here)
@@ -117,6 +133,8 @@ def _search(study: "Study", start: "Job", ledger: "Ledger", address: str | None,
     task = bar.add_task("", total=settings.candidates)
 
     def ended(tried: "Tried") -> None:
+        if not lease.held:
+            raise InputError(f"another process has taken {study.folder} over while this one did not answer")
         bar.update(task, completed=tried.candidate.number + 1)
         console.print(_line(tried, settings.candidates), markup=False, highlight=False, soft_wrap=True)
 
@@ -131,20 +149,20 @@ def _search(study: "Study", start: "Job", ledger: "Ledger", address: str | None,
     return 0
 
 
-def _train(study: "Study", start: "Job", ledger: "Ledger", here: bool) -> None:
+def _train(study: "Study", start: "Job", ledger: "Ledger", lease: "Lease", here: bool) -> None:
     """Train the networks that the cycles begin at, as a trial of the ledger."""
-    key = start.planned.key
-    click.echo(f"training the networks to epoch {start.horizons[-1]}, key {key}")
+    click.echo(f"training the networks to epoch {start.horizons[-1]}, key {start.planned.key}")
     if here:
         from study.debug import run_here
 
         run_here(start, pdb=False)
     else:
         from study import launch
-        from study.progress import Progress
+        from study.gains.start import look
+        from study.gate import Gate
 
-        progress = Progress([start.planned], {key: ledger.state(key, start.horizons[-1])})
-        launch.sweep([start], ledger, progress, study.resources)
+        seen = look(study, start, ledger)
+        launch.sweep([start], seen, Gate(study.budget, study.resources.gpu, seen.now.records, lease))
 
 
 def _pool(study: "Study", here: bool) -> "Pool":

@@ -51,16 +51,21 @@ def start_job(study: Study, patches_file: Path, ledger: Ledger) -> trainable.Job
     return dataclasses.replace(job, horizons=[epoch], command=provenance.command())
 
 
-def state(job: trainable.Job, ledger: Ledger) -> str:
+def look(study: Study, job: trainable.Job, ledger: Ledger) -> plan.Look:
+    """The trial of the checkpoint as a study of its own, and what its results say."""
+    alone = dataclasses.replace(study, horizons=job.horizons)
+    return plan.Look(alone, [job.planned], ledger, ledger.look([job.planned.key], job.horizons[-1]))
+
+
+def state(study: Study, job: trainable.Job, ledger: Ledger) -> str:
     """done, or what is to be done about the checkpoint; InputError where a finished trial has lost it.
 
     Raises CheckpointError where the checkpoint is not a whole one of this trial.
     """
-    key = job.planned.key
-    found, folder = ledger.state(key, job.horizons[-1]), ledger.trial(key)
+    found, folder = look(study, job, ledger).states[job.planned.key], ledger.trial(job.planned.key)
     if found != "done":
         return found
-    if not folder.has_checkpoint:
+    if not folder.storage.exists("checkpoint.pt"):
         raise InputError(f"{folder.storage}: holds no checkpoint.pt; remove the folder to train its networks anew")
     from qgan.checkpoint import load
 

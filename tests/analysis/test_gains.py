@@ -97,10 +97,8 @@ def test_progress_is_the_running_minimum_and_the_losses_are_means_of_pairs(writt
     ("settings", "said"),
     [
         ({}, "its gains lower the final loss by 0.5000</strong> (95 % interval 0.1000 to 0.9000"),
-        ({"low": -0.1}, "no difference is shown"),
-        ({"low": None}, "too few of them for an interval"),
+        ({"low": -0.1, "front": True}, "no difference is shown"),
         ({"finished": False}, "the search has not come to its end"),
-        ({"front": True}, "of a cycle"),
     ],
     ids=str,
 )

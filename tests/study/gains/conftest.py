@@ -55,7 +55,7 @@ def search_in_this_process(
     ledger, pool = Ledger(study.folder), Here()
     start = start_job(study, patches.file(study), ledger)
     require_same(Journal(ledger.storage), identity(study, start))
-    if state(start, ledger) != "done":
+    if state(study, start, ledger) != "done":
         assert trainable.run(start, lambda epoch: None)
     calibration = calibrate(study, start, ledger, pool)
     found = search_gains(study, start, ledger, pool, Journal(ledger.storage), calibration, concurrency, ended)

@@ -68,3 +68,16 @@ def test_killed_and_typed_again_the_search_ends_as_if_never_killed(
     for key, record in done.items():  # what was done before a kill was not done again
         assert after[key]["attempts"] == record["attempts"]
     assert {record["status"] for record in after.values()} == {"done"}
+
+
+def test_terminated_it_says_that_the_same_command_goes_on(gains_file: Path) -> None:
+    folder = gains_file.parent
+    gains_file.write_text(gains_file.read_text().replace("candidates: 9", "candidates: 900"))
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    running = subprocess.Popen([*COMMAND, "--here"], cwd=folder, **pipes)
+    while len(cycles(folder)) < 5 and running.poll() is None:
+        time.sleep(0.01)
+    running.terminate()
+    _, told = running.communicate(timeout=60)
+    assert running.returncode == 130, told
+    assert told == "study: stopped; the same command goes on where it was\n"

@@ -165,6 +165,9 @@ def test_what_is_refused_before_anything_runs(gains_file: Path, search_here: Any
     assert [each.name for each in gains_file.parent.iterdir()] == ["tiny.yaml"]
 
     gains_file.write_text(text)
+    unscored = ("gains.objective=log_mmd", "gains.continuation=1", "score.every=4")
+    told = refused("gains", gains_file, *(word for each in unscored for word in ("--set", each)))
+    assert "gains.continuation: none of the epochs 3 to 3 is scored" in told
     dry = CliRunner().invoke(main, ["gains", str(gains_file), "--dry-run"])
     assert dry.exit_code == 0, dry.output
     assert "9 candidates x 3 seeds" in dry.stdout
