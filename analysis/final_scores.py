@@ -11,6 +11,7 @@ from analysis.results import Results
 METRICS = ["mmd_v", "mmd_u", "floor_v", "floor_u"]
 PLACE = ["key", "arm", "cell", "replicate", "horizon"]
 SCORE = [*PLACE, "window", "state", *METRICS]
+BROKEN = ["key", "arm", "cell", "replicate", "epoch", "mmd_v"]
 FAILURES = {
     "failed": "the trial failed",
     "damaged": "its files are damaged",
@@ -83,9 +84,13 @@ def can_be_logged(mmd: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def broken_values(results: Results) -> pd.DataFrame:
     """One row per scored epoch whose MMD cannot be logged: key, arm, cell, replicate, epoch, mmd_v."""
-    epochs = results.scored_epochs()
-    broken = epochs[~can_be_logged(epochs["mmd_v"].to_numpy(dtype=float))]
-    keys = {(trial.arm, trial.cell_name, trial.replicate): trial.key for trial in results.plan.trials}
-    places = broken[["arm", "cell", "replicate"]].itertuples(index=False, name=None)
-    named = broken.assign(key=[keys[place] for place in places])
-    return named[["key", "arm", "cell", "replicate", "epoch", "mmd_v"]].reset_index(drop=True)
+    frames = []
+    for trial in results.plan.trials:
+        if (curve := results.curves.get(trial.key)) is None:
+            continue
+        epoch, mmd_v = curve["epoch"].to_numpy(), curve["mmd_v"].to_numpy()
+        broken = pc.is_valid(curve["mmd_v"]).to_numpy() & ~can_be_logged(mmd_v)
+        if broken.any():
+            place = {"key": trial.key, "arm": trial.arm, "cell": trial.cell_name, "replicate": trial.replicate}
+            frames.append(pd.DataFrame(place | {"epoch": epoch[broken], "mmd_v": mmd_v[broken]}))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=BROKEN)
