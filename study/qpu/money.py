@@ -49,7 +49,9 @@ class Bill:
     @property
     def waits(self) -> int:
         """How often the run waits in the machine's queue: the two points of an iteration wait together."""
-        return -(-self.to_order // 2) + self.cycles
+        alone = int(not self.measured)  # the circuit of the first codes, and the last one of every cycle
+        alone += -(-(self.to_order - alone) // self.per_cycle)
+        return -(-(self.to_order + alone) // 2)
 
     @property
     def queue_hours(self) -> float | None:
