@@ -12,6 +12,7 @@ from study.commands.gains import gains
 from study.commands.init import init
 from study.commands.plan import plan
 from study.commands.priors import priors
+from study.commands.qpu import qpu
 from study.commands.rehearsal import rehearsal
 from study.commands.report import report
 from study.commands.run import run
@@ -51,7 +52,7 @@ def main(verbose: bool) -> None:
     """
 
 
-for command in (data, gains, init, plan, priors, rehearsal, report, run, schema, status, trial):
+for command in (data, gains, init, plan, priors, qpu, rehearsal, report, run, schema, status, trial):
     main.add_command(command)
 
 

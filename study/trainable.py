@@ -20,6 +20,7 @@ from study.storage import Place, is_storage_trouble, local
 
 if TYPE_CHECKING:
     from analysis.tables import TrialRecord
+    from qgan.circuits import Sampler
     from qgan.ebsd.dataset import Patches
     from qgan.training import Epoch
 
@@ -37,13 +38,14 @@ class Job:
     horizons: list[int]
     patches: Path | str  # Parquet file, or its URI
     folder: Place  # of the trial
-    features: Path  # folder of the feature networks, shared by all trials
+    features: Path | None  # folder of the feature networks, shared by all trials; None: no full scores
     command: str  # reproduces the trial in one process
     cpus: float
     gpus: float
     launched: str = ""  # the command that launched it, with others
     usd_per_gpu_hour: float | None = None  # the study's own price
     retry: bool = False  # of a failed trial: a checkpoint that cannot be continued is removed
+    sampler: "Sampler | None" = None  # runs the circuits instead of the prior's own backend
 
 
 def job(study: Study, planned: Planned, patches: Path | str, folder: Place, retry: bool = False) -> Job:
@@ -149,6 +151,7 @@ def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterat
         "checkpoint": checkpoint,
         "features": job.features,
         "device": device,
+        "sampler": job.sampler,
     }
     try:
         yield from train(job.planned.trial, data, **settings)
