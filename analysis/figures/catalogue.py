@@ -174,10 +174,15 @@ def final_trial_figure(findings: Findings, run: QpuRun, colour: str) -> Drawn:
 
 
 def _qpu(findings: Findings) -> Drawn:
-    """The last final trial on a machine, else the first cell where an arm has one run and the baseline several."""
-    plan = findings.plan
+    """The last final trial on a machine, else an arm with one run."""
     if begun := [run for run in findings.qpu_runs if run.epoch and run.journal]:
         return final_trial_figure(findings, begun[-1], findings.colours[begun[-1].described["arm"]])
+    return one_arm_figure(findings)
+
+
+def one_arm_figure(findings: Findings) -> Drawn:
+    """The first cell where an arm has one run and the baseline several."""
+    plan = findings.plan
     for cell in findings.results.cells:
         here = findings.results.only(cell)
         runs = {arm: [each for each in here.plan.trials if each.arm == arm] for arm in plan.arms}

@@ -11,7 +11,7 @@ from analysis.qpu_runs import QpuRun, placed
 from analysis.sections.pictures import Picture, picture
 from analysis.single_run import SingleRun
 
-SHOWN = 8  # images of every row
+SHOWN = 4  # images of every row
 DPI = 120
 
 
