@@ -9,6 +9,7 @@ from analysis.effects import Comparison, compare
 from analysis.figures import arm_colours, smooth
 from analysis.gains import GainsSearch, read_gains
 from analysis.published import PUBLISHED, Published
+from analysis.qpu_runs import QpuRun, qpu_runs
 from analysis.results import Results
 from analysis.tables import Plan
 
@@ -66,6 +67,11 @@ class Findings:
     def trials(self) -> pd.DataFrame:
         """See `export.trials`."""
         return export.trials(self.results)
+
+    @cached_property
+    def qpu_runs(self) -> list[QpuRun]:
+        """See `qpu_runs.qpu_runs`."""
+        return qpu_runs(self.results)
 
     @cached_property
     def updates(self) -> pd.DataFrame:

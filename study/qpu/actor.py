@@ -1,8 +1,9 @@
 """The one actor that reaches the machine: it grants leases, owns journal and budget, and alone knows the token.
 
 It is detached, has a name, and holds the resource `ionq_qpu: 1`, so a Ray cluster has one of it at most, on the node
-that offers the resource. Killed, Ray starts it anew: it remembers nothing, those who held a place ask again, and the
-journal knows the rest. Clusters that share a results folder keep each other out by a lease there.
+that offers the resource. Killed, Ray starts it anew: it finds the line as it was in the results folder, those who have
+a place there ask again, and the journal knows the rest. Clusters that share a results folder keep each other out by a
+lease there.
 """
 
 import threading
@@ -43,6 +44,7 @@ class Qpu:
 
     def __init__(self) -> None:
         self.line = Line()
+        self.line_file: Path | None = None  # where another actor finds the line
         self.run: Run | None = None  # whose jobs are open
         self.jobs: PaidJobs | None = None
         self.lease: Lease | None = None
@@ -79,9 +81,13 @@ class Qpu:
         taken the run over.
         """
         with self.state:
+            if self.line_file is None:
+                self.line_file = run.leases / "line.json"
+                self.line.recall(self.line_file)
             if holder in self.line.replaced:
                 raise Stopped(f"another process has taken over {run.name}: this one ends")
             ahead = self.line.ask(str(run.folder), holder, who)
+            self._remember()
             if ahead:
                 others = "".join(f", then {place.who}" for place in ahead[1:])
                 return f"{run.machine} is used by {ahead[0].who}{others}"
@@ -95,8 +101,7 @@ class Qpu:
             return None
         except BaseException:
             self._close()
-            with self.state:
-                self.line.leave(holder)
+            self._leave(holder)
             raise
         finally:
             self.working.release()
@@ -108,8 +113,7 @@ class Qpu:
 
     def leave(self, holder: str) -> None:
         """Give the machine to the next one."""
-        with self.state:
-            self.line.leave(holder)
+        self._leave(holder)
         self._settle()
 
     def measure(self, holder: str, call: int, theta: list[list[float]], shots: int) -> list[list[int]]:
@@ -157,6 +161,15 @@ class Qpu:
                 "spent": 0.0 if journal is None else journal.spent,
                 "cycle": self.jobs.cycle if self.jobs is not None and journal is not None else None,
             }
+
+    def _leave(self, holder: str) -> None:
+        with self.state:
+            self.line.leave(holder)
+            self._remember()
+
+    def _remember(self) -> None:
+        if self.line_file is not None:
+            self.line.keep(self.line_file)
 
     def _say(self, run: Run, line: str) -> None:
         with self.state:

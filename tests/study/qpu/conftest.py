@@ -1,8 +1,5 @@
 """A final trial that a test can afford, and a rehearsal server in the test's process that sees all jobs."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,8 +23,6 @@ resources: {{cpu: 1}}
 qpu: {{arm: qcbm, replicate: {replicate}}}
 results: {results}
 """
-CIRCUITS = 15  # two cycles of 7, and one for the first codes
-
 Write = Callable[..., Path]
 
 
@@ -48,22 +43,3 @@ def server(tmp_path: Path) -> Iterator[RehearsalServer]:
     """Jobs take a moment, so that a cycle has a middle."""
     with RehearsalServer(execution_s=0.05, orders=tmp_path / "orders.jsonl") as running:
         yield running
-
-
-def study(*words: object, **options: object) -> "subprocess.CompletedProcess[str]":
-    """A command as a user types it."""
-    return subprocess.run(
-        [sys.executable, "-m", "study", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "COLUMNS": "120"},
-        **options,  # type: ignore[call-overload]
-    )
-
-
-def require_paid_once(server: RehearsalServer, runs: int = 1) -> None:
-    """Every circuit of every run has one job, and no job is another's."""
-    jobs = [job for job in server.service.jobs.values() if job.status != "canceled"]
-    assert len({job.key for job in jobs}) == len(jobs) == runs * CIRCUITS
-    assert {job.status for job in jobs} == {"completed"}

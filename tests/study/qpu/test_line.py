@@ -1,5 +1,7 @@
 """First come, first served; the silent lose their place; a new holder of the same run takes it over."""
 
+from pathlib import Path
+
 from study.qpu.line import Line
 
 
@@ -47,3 +49,18 @@ def test_a_killed_holder_is_followed_by_the_next_of_its_own_run_at_once() -> Non
     assert names(line.ask("run b", "2", "bert")) == ["anna again"]  # type: ignore[arg-type]
     assert line.first is not None
     assert line.first.holder == "3"
+
+
+def test_an_actor_started_anew_finds_the_line_as_it_was(tmp_path: Path) -> None:
+    clock = Clock()
+    line, again = Line(10, clock), Line(10, clock)
+    line.ask("run a", "1", "anna")
+    line.ask("run b", "2", "bert")
+    line.keep(tmp_path / "folder" / "line.json")
+    clock.now = 100
+    again.recall(tmp_path / "folder" / "line.json")
+    assert names(again.ask("run b", "2", "bert")) == ["anna"]  # type: ignore[arg-type]
+    assert again.ask("run a", "1", "anna") == []
+    (tmp_path / "torn.json").write_text("[[")
+    again.recall(tmp_path / "torn.json")
+    assert again.first is None
