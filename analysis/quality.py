@@ -7,7 +7,7 @@ within   the fault is at most ORDER times the floor's: as near to the ideal as r
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -104,7 +104,7 @@ def full_scores(results: Results) -> pd.DataFrame:
         return pd.DataFrame(columns=FRAME)
     # one frame of all tables: a frame each takes longer than reading them
     lengths = [len(tables[trial.key]) for trial in found]
-    places: dict[str, list[Any]] = {
+    places: dict[str, list[str] | list[int]] = {
         "key": [trial.key for trial in found],
         "arm": [trial.arm for trial in found],
         "cell": [trial.cell_name for trial in found],

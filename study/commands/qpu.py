@@ -134,7 +134,7 @@ def _planned(found: "Final", folder: Path, url: str | None, yes: bool, retry_fai
 
     run = Run(
         folder=folder,
-        leases=(found.study.results / "machines").absolute(),
+        leases=found.results.parent / "machines",
         machine=found.rung.machine,
         url=service_url(url, found.rung.rehearsed),
         ansatz=found.ansatz,
@@ -243,7 +243,7 @@ def _replay(recorded: Path, assignments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         study = recording.study(Path(scratch), assignments)
         found = recording.final(study)
-        folder = (study.folder / "debug" / f"replay-{recording.folder.name}").absolute()
+        folder = found.results / "debug" / f"replay-{recording.folder.name}"
         if folder.exists():
             shutil.rmtree(folder)
         click.echo(f"{found.planned}: {found.circuits} circuits out of {recording.journal}; nothing is ordered")

@@ -5,7 +5,6 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import ResultsError
@@ -13,6 +12,7 @@ from qgan.errors import InputError
 from qgan.prior_settings import Gains, TrainedSettings
 from qgan.trial import canonical
 from study import ledger, provenance, trainable
+from study.storage import Place
 
 if TYPE_CHECKING:
     from qgan.cycle import FrozenWgan
@@ -28,7 +28,7 @@ class Evaluation:
     prior: TrainedSettings  # with the gains to try; without any the cycle calibrates them
     seed: str  # names the cycle's random streams: the same directions and shots for every candidate
     continuation: int  # epochs of training after the cycle
-    folder: Path  # of the ledger's trials
+    folder: Place  # of the ledger's trials
 
     @property
     def key(self) -> str:

@@ -38,7 +38,7 @@ def arm_trial(study: Study) -> Planned:
     return plan.choose(study, name, None, study.arms[name].replicates.first)
 
 
-def start_job(study: Study, patches_file: Path, ledger: Ledger) -> trainable.Job:
+def start_job(study: Study, patches_file: Path | str, ledger: Ledger) -> trainable.Job:
     """The trial whose checkpoint all cycles begin at; SPSA's settings do not matter to it, and are not in its key."""
     epoch, arm = required(study).start_epoch, arm_trial(study)
     # update_every makes another trial, and so a checkpoint of its own, of every start_epoch

@@ -17,7 +17,7 @@ from study.qpu.final import Final, calibration_trial
 from study.trainable import Job
 
 
-def calibration_job(final: Final, patches: Path) -> Job:
+def calibration_job(final: Final, patches: Path | str) -> Job:
     """The job that ends with calibrated gains in its checkpoint."""
     trial = calibration_trial(final)
     planned = replace(final.planned, key=trial.key, trial=trial)

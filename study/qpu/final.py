@@ -38,7 +38,14 @@ class Final:
     @property
     def folder(self) -> Path:
         """Of all final trials of the study."""
-        return (self.study.folder / "qpu").absolute()
+        return self.results / "qpu"
+
+    @property
+    def results(self) -> Path:
+        """Of the study."""
+        folder = self.study.folder.absolute()
+        assert isinstance(folder, Path)  # `final` has refused what is not
+        return folder
 
     @property
     def run_name(self) -> str:
@@ -116,6 +123,10 @@ def final(study: Study, backend: str | None) -> Final:
     if study.qpu is None:
         raise study.document.error(
             (), "has no section `qpu:`; add `qpu: {arm: ARM}`, or start from search_spaces/qpu_ferrite.yaml"
+        )
+    if not isinstance(study.results, Path):
+        raise study.document.error(
+            ("results",), f"is {study.results}; the journal of paid jobs needs a folder: a shared file system will do"
         )
     settings = study.qpu
     rung = Rung(backend or settings.backend)

@@ -20,6 +20,7 @@ from study.qpu.actor import RESOURCE, actor
 from study.qpu.final import Final
 from study.qpu.run import Run
 from study.qpu.trial import Ended, train
+from study.storage import local
 from study.trainable import Job
 
 import ray  # isort: skip
@@ -57,7 +58,7 @@ def run(job: Job, run: Run | None) -> Ended:
     """Run the final trial on the connected cluster to its end, whatever that is."""
     watch = _Watch(job, run)
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
-    storage = (job.folder / "tune").absolute()
+    storage = (local(job.folder) / "tune").absolute()
     resources = {"cpu": job.cpus, "gpu": job.gpus}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(_on_worker, job=job, run=run), resources),

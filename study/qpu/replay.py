@@ -74,7 +74,7 @@ class Recording:
         return found
 
 
-def replay(recording: Recording, found: Final, patches_file: Path, folder: Path, watch: Watch) -> Job:
+def replay(recording: Recording, found: Final, patches_file: Path | str, folder: Path, watch: Watch) -> Job:
     """Train the recorded trial again, its circuits' codes and losses out of the journal; the job that was run.
 
     Raises Stopped where the journal ends before the trial.
