@@ -42,10 +42,19 @@ from study.trainable import Job
 _REPORT_EVERY_S = 1.0
 
 
-def connect(address: str | None, resources: Resources, offers: dict[str, float] | None = None) -> None:
-    """Join the cluster at `address`, or start Ray in this machine's processes, which then `offers` such resources.
+def connect(address: str | None, resources: Resources) -> None:
+    """Join the cluster at `address`, or start Ray in this machine's processes, for trials that need `resources`.
 
     Raises InputError where the cluster does not answer, or no node of it has what one trial needs.
+    """
+    join(address)
+    require_room(address, resources)
+
+
+def join(address: str | None, offers: dict[str, float] | None = None) -> None:
+    """Join the cluster at `address`, or start Ray in this machine's processes, which then `offers` such resources.
+
+    Raises InputError where the cluster does not answer.
     """
     if address is not None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -63,6 +72,10 @@ def connect(address: str | None, resources: Resources, offers: dict[str, float] 
         if address is None:
             raise InputError(f"Ray does not start on this machine ({problem})") from None
         raise InputError(f"--address {address}: no Ray cluster answers there ({problem})") from None
+
+
+def require_room(address: str | None, resources: Resources) -> None:
+    """Raises InputError where no node of the joined cluster, or one that it may grow, has what one trial needs."""
     grows = cluster.growth() if address is not None else []
     # so many trials wait at once, or the autoscaler would start nodes one after the other
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(1 + slots(resources, grows)))

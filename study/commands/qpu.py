@@ -97,7 +97,7 @@ def _run(
             raise InputError(f"another `study qpu` is at work on {folder} ({holder}); wait for it, or stop it")
         from study.qpu import launch  # Ray takes seconds to import
 
-        launch.connect(address, found)
+        launch.connect(address, found, trains=not plan_only)
         run = None
         if not found.rung.simulated:
             run, bill = _planned(found, folder, url, yes, retry_failed)

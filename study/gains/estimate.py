@@ -49,10 +49,10 @@ def _circuit_seconds(study: Study) -> float:
     try:
         prior = priors.build(arm_trial(study).trial, "cpu")
         assert isinstance(prior, TrainedPrior)
-        prior.measure(prior.theta)
+        prior.measure(prior.theta[None])
         began = time.perf_counter()
         for _ in range(_CIRCUITS):
-            prior.measure(prior.theta)
+            prior.measure(prior.theta[None])
         return (time.perf_counter() - began) / _CIRCUITS
     finally:
         torch.set_num_threads(threads)

@@ -30,16 +30,18 @@ _LINE_EVERY_S = 5.0
 _DEATHS = 10  # of the trial's process, after which it needs a person
 
 
-def connect(address: str | None, final: Final) -> None:
-    """Join the cluster, or start Ray here; raises InputError where it has no node for the actor."""
+def connect(address: str | None, final: Final, *, trains: bool) -> None:
+    """Join the cluster, or start Ray here; raises InputError where it has no node for the actor or what `trains`."""
     from qgan.errors import InputError
 
-    launch.connect(address, final.study.resources, {RESOURCE: 1})
+    launch.join(address, {RESOURCE: 1})
     if not final.rung.simulated and not ray.cluster_resources().get(RESOURCE):
         raise InputError(
             f"this cluster has no node with the resource {RESOURCE}: start its head with "
             f"ray start --head --resources='{{\"{RESOURCE}\": 1}}', as cluster.yaml does"
         )
+    if trains:
+        launch.require_room(address, final.study.resources)
 
 
 def survey(run: Run) -> dict[str, Any]:
