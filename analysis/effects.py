@@ -150,12 +150,13 @@ def improvement(d: float) -> float:
     return float(100 * np.expm1(d))
 
 
-def signed_percent(d: float) -> str:
-    """Relative improvement of a log ratio as people read it, such as +28 % or −4.5 %."""
+def signed_percent(d: float, digits: int | None = None) -> str:
+    """Relative improvement of a log ratio as people read it, such as +28 % or −4.5 %; None chooses the digits."""
     percent = improvement(d)
     if not np.isfinite(percent):
         return "–"
-    digits = 1 if 0.05 <= abs(percent) < 9.95 and percent != round(percent) else 0
+    if digits is None:
+        digits = 1 if 0.05 <= abs(percent) < 9.95 and percent != round(percent) else 0
     return f"{percent:+,.{digits}f} %".replace("-", "−") if abs(percent) >= 0.05 else "0 %"
 
 

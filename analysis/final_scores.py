@@ -11,6 +11,7 @@ from analysis.results import Results
 METRICS = ["mmd_v", "mmd_u", "floor_v", "floor_u"]
 PLACE = ["key", "arm", "cell", "replicate", "horizon"]
 SCORE = [*PLACE, "window", "state", *METRICS]
+BROKEN = ["key", "arm", "cell", "replicate", "epoch", "mmd_v"]
 FAILURES = {
     "failed": "the trial failed",
     "damaged": "its files are damaged",
@@ -30,40 +31,50 @@ def final_scores(results: Results) -> pd.DataFrame:
     """
     plan = results.plan
     rows = []
+    curves = {key: ScoredCurve(table) for key, table in results.curves.items()}
     for trial in plan.trials:
         for horizon in plan.horizons:
             window = min(plan.window, horizon)
-            state, metrics = state_at(results, trial.key, horizon), dict.fromkeys(METRICS, np.nan)
+            state, metrics = state_at(results, trial.key, horizon), [np.nan] * len(METRICS)
             if state == "reached":
-                state, measured = final_score(results.curves[trial.key], horizon, window)
-                metrics |= measured
-            place = [trial.key, trial.arm, trial.cell_name, trial.replicate]
-            rows.append([*place, horizon, window, state, *metrics.values()])
+                state, metrics = curves[trial.key].score(horizon, window)
+            rows.append([trial.key, trial.arm, trial.cell_name, trial.replicate, horizon, window, state, *metrics])
     return pd.DataFrame(rows, columns=SCORE)
 
 
 def state_at(results: Results, key: str, horizon: int) -> str:
     """reached, where the curve goes that far, or why not: failed, damaged or one of UNFINISHED."""
     curve = results.curves.get(key)
-    if curve is not None and (pc.max(curve["epoch"]).as_py() or 0) >= horizon:
+    if curve is not None and len(curve) and (pc.max(curve["epoch"]).as_py() or 0) >= horizon:
         return "reached"
     state = results.status(key)
     return "pending" if state == "done" else state
 
 
-def final_score(curve: pa.Table, horizon: int, window: int) -> tuple[str, dict[str, float]]:
-    """State (scored | invalid | unscored) and mean metrics over the `window` epochs that end at `horizon`."""
-    epoch = curve["epoch"]
-    last = curve.filter(pc.and_(pc.greater(epoch, horizon - window), pc.less_equal(epoch, horizon)))
-    # null means not scored and is skipped; NaN means scored and broken, and must not be
-    scored = last.filter(pc.is_valid(last["mmd_v"]))
-    mmd_v = scored["mmd_v"].to_numpy()
-    if not len(mmd_v):
-        return "unscored", {}
-    if not can_be_logged(mmd_v).all():
-        return "invalid", {}
-    means = {name: pc.mean(scored[name]).as_py() for name in METRICS}
-    return "scored", {name: np.nan if mean is None else mean for name, mean in means.items()}
+class ScoredCurve:
+    """The scored columns of one trial as arrays: many small windows are cut from them."""
+
+    def __init__(self, table: pa.Table) -> None:
+        # null means not scored and is skipped; NaN means scored and broken, and must not be
+        self.is_scored = pc.is_valid(table["mmd_v"]).to_numpy()
+        self.epoch = table["epoch"].to_numpy()
+        self.metrics = [table[name].to_numpy() for name in METRICS]
+
+    def score(self, horizon: int, window: int) -> tuple[str, list[float]]:
+        """State (scored | invalid | unscored) and mean metrics over the `window` epochs that end at `horizon`."""
+        here = self.is_scored & (self.epoch > horizon - window) & (self.epoch <= horizon)
+        metrics = [values[here] for values in self.metrics]
+        if not here.any():
+            return "unscored", [np.nan] * len(METRICS)
+        if not can_be_logged(metrics[0]).all():
+            return "invalid", [np.nan] * len(METRICS)
+        return "scored", [_mean(values) for values in metrics]
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Of the values that are there; NaN without any."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else np.nan
 
 
 def can_be_logged(mmd: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -73,9 +84,13 @@ def can_be_logged(mmd: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def broken_values(results: Results) -> pd.DataFrame:
     """One row per scored epoch whose MMD cannot be logged: key, arm, cell, replicate, epoch, mmd_v."""
-    epochs = results.scored_epochs()
-    broken = epochs[~can_be_logged(epochs["mmd_v"].to_numpy(dtype=float))]
-    keys = {(trial.arm, trial.cell_name, trial.replicate): trial.key for trial in results.plan.trials}
-    places = broken[["arm", "cell", "replicate"]].itertuples(index=False, name=None)
-    named = broken.assign(key=[keys[place] for place in places])
-    return named[["key", "arm", "cell", "replicate", "epoch", "mmd_v"]].reset_index(drop=True)
+    frames = []
+    for trial in results.plan.trials:
+        if (curve := results.curves.get(trial.key)) is None:
+            continue
+        epoch, mmd_v = curve["epoch"].to_numpy(), curve["mmd_v"].to_numpy()
+        broken = pc.is_valid(curve["mmd_v"]).to_numpy() & ~can_be_logged(mmd_v)
+        if broken.any():
+            place = {"key": trial.key, "arm": trial.arm, "cell": trial.cell_name, "replicate": trial.replicate}
+            frames.append(pd.DataFrame(place | {"epoch": epoch[broken], "mmd_v": mmd_v[broken]}))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=BROKEN)

@@ -7,7 +7,9 @@ import pandas as pd
 from analysis import export, quality
 from analysis.effects import Comparison, compare
 from analysis.figures import arm_colours, smooth
+from analysis.gains import GainsSearch, read_gains
 from analysis.published import PUBLISHED, Published
+from analysis.qpu_runs import QpuRun, qpu_runs
 from analysis.results import Results
 from analysis.tables import Plan
 
@@ -67,9 +69,19 @@ class Findings:
         return export.trials(self.results)
 
     @cached_property
+    def qpu_runs(self) -> list[QpuRun]:
+        """See `qpu_runs.qpu_runs`."""
+        return qpu_runs(self.results)
+
+    @cached_property
     def updates(self) -> pd.DataFrame:
         """See `export.updates`."""
         return export.updates(self.results)
+
+    @cached_property
+    def gains(self) -> GainsSearch | None:
+        """The search of SPSA's gains; None where there was none."""
+        return read_gains(self.results.folder)
 
     @cached_property
     def quality(self) -> pd.DataFrame:

@@ -115,8 +115,8 @@ def is_uri(where: "str | Path") -> bool:
 def parquet(path: Place) -> pq.ParquetFile:
     """A Parquet file, opened so that few columns of it cost few reads."""
     if isinstance(path, Remote):
-        return pq.ParquetFile(path.open(), pre_buffer=True)
-    return pq.ParquetFile(path, memory_map=True)
+        return pq.ParquetFile(path.open(), pre_buffer=True, page_checksum_verification=True)
+    return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
 
 
 def _first_line(error: Exception) -> str:

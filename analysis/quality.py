@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -84,8 +85,11 @@ QUALITY = {
     "mask_broken": _lower("broken grains", "", _MASK, "share of masks that are not one piece"),
     "mask_off_centre": _lower("grains off the centre", "", _MASK, "share of masks without the middle of the image"),
     "distinct_share": _share("distinct images", _CODE, "different images among those drawn, over their number"),
-    "code_fidelity": _share("code fidelity", _CODE, "share of drawn codes whose image passes for real"),
-    "code_coverage": _share("code coverage", _CODE, "share of the passing codes that were drawn"),
+    "code_fidelity": _share(
+        "code fidelity", _CODE, "share of drawn codes, copies left out, whose image passes for real"
+    ),
+    "code_rate": _share("code rate", _CODE, "share of drawn codes whose image passes for real and is no copy"),
+    "code_coverage": _share("code coverage", _CODE, "share of the passing codes without a copy that were drawn"),
 }
 
 
@@ -94,16 +98,22 @@ def full_scores(results: Results) -> pd.DataFrame:
 
     NaN marks a score without a meaning, or real images without such a score; rows of unknown scores are left out.
     """
-    frames = []
-    for trial in results.plan.trials:
-        if trial.key in results.scores:
-            found = results.scores[trial.key].to_pandas()
-            place = {"key": trial.key, "arm": trial.arm, "cell": trial.cell_name, "replicate": trial.replicate}
-            frames.append(found[found["score"].isin(QUALITY)].assign(**place))
-    if not frames:
+    tables = results.full_scores()
+    found = [trial for trial in results.plan.trials if trial.key in tables]
+    if not found:
         return pd.DataFrame(columns=FRAME)
-    whole: pd.DataFrame = pd.concat(frames, ignore_index=True)[FRAME]
-    return whole.astype({"value": float, "floor": float})
+    # one frame of all tables: a frame each takes longer than reading them
+    lengths = [len(tables[trial.key]) for trial in found]
+    places: dict[str, list[str] | list[int]] = {
+        "key": [trial.key for trial in found],
+        "arm": [trial.arm for trial in found],
+        "cell": [trial.cell_name for trial in found],
+        "replicate": [trial.replicate for trial in found],
+    }
+    whole: pd.DataFrame = pa.concat_tables([tables[trial.key] for trial in found]).to_pandas()
+    whole = whole.assign(**{name: np.repeat(each, lengths) for name, each in places.items()})
+    known: pd.DataFrame = whole.loc[whole["score"].isin(QUALITY), FRAME].reset_index(drop=True)
+    return known.astype({"value": float, "floor": float})
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from analysis.findings import Findings
 from analysis.inference import Interval
 from analysis.results import Results
 from analysis.sections import SECTIONS, provenance
-from analysis.wording import interval_text, p_text, plural, win_text
+from analysis.wording import chance_text, interval_text, p_text, plural
 
 
 def write_report(results: Results, output: Path) -> Path:
@@ -61,7 +61,8 @@ def _environment() -> jinja2.Environment:
         "interval": lambda row, low="low", high="high": interval_text(Interval(np.nan, row[low], row[high], 0)),
         "plural": plural,
         "p": p_text,
-        "wins": win_text,
+        "chance": chance_text,
+        "nobreak": lambda sentence: sentence.replace(" %", "\u00a0%"),
     }
     return environment
 

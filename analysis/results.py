@@ -18,7 +18,6 @@ from analysis.tables import Plan, TrialRecord, read_curve, read_images, read_pla
 
 SCORED = ["epoch", "seconds", "mmd_v", "mmd_u", "floor_v", "floor_u"]  # what is read of every curve
 _REMOTE_READERS = 32  # requests at once: their time is spent waiting
-_T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
@@ -69,9 +68,8 @@ class Results:
     plan: Plan
     records: dict[str, TrialRecord]  # by key, of every trial that has begun
     curves: dict[str, pa.Table]  # by key, the columns SCORED of every trial that has written a curve
-    scores: dict[str, pa.Table]  # by key, SCORES, of every trial that was scored in full
     damaged: dict[str, str]  # by key: what is wrong with the trial's files, and the way out
-    unread: dict[str, str] = field(default_factory=dict)  # the same of columns that are read later: see `columns`
+    unread: dict[str, str] = field(default_factory=dict)  # the same of what is read later: see `columns`, `full_scores`
 
     def status(self, key: str) -> str:
         """pending | running | done | failed | damaged."""
@@ -124,27 +122,23 @@ class Results:
         return pd.DataFrame(columns | {name: table[name].to_numpy() for name in table.column_names})
 
     def columns(self, names: Sequence[str]) -> dict[str, pa.Table]:
-        """More columns of CURVE, by key, of every planned trial that has a curve, a thousand epochs or millions.
+        """More columns of CURVE, by key, of every planned trial that has a curve.
 
         A curve whose columns turn out damaged is left out and named in `unread`.
         """
+        return self._later("curve.parquet", lambda path: read_curve(path, names))
 
-        def read(key: str) -> pa.Table | ResultsError:
-            try:
-                return read_curve(self.folder / "trials" / key / "curve.parquet", names)
-            except UnreachableError:
-                raise
-            except ResultsError as error:
-                return error
+    def full_scores(self) -> dict[str, pa.Table]:
+        """SCORES, by key, of every planned trial that was scored in full; a damaged one is named in `unread`."""
+        return self._later("scores.parquet", lambda path: read_scores(path) if path.exists() else None)
 
+    def _later(self, name: str, read: Callable[[Place], pa.Table | None]) -> dict[str, pa.Table]:
         keys = [key for key in dict.fromkeys(trial.key for trial in self.plan.trials) if key in self.curves]
-        found = {}
-        for key, table in zip(keys, _at_once(read, keys, self.folder), strict=True):
-            if isinstance(table, ResultsError):
-                self.unread[key] = str(table)
-            else:
-                found[key] = table
-        return found
+        tables = _at_once(_or_error(lambda key: read(self.folder / "trials" / key / name)), keys, self.folder)
+        self.unread.update(
+            {key: str(each) for key, each in zip(keys, tables, strict=True) if isinstance(each, Exception)}
+        )
+        return {key: each for key, each in zip(keys, tables, strict=True) if isinstance(each, pa.Table)}
 
     def images(self, key: str) -> Images | None:
         """The images of a trial; None where it has written none, or none that can be read."""
@@ -163,38 +157,44 @@ def load(folder: str | Place) -> Results:
     """
     folder = locate(folder)
     plan = read_plan(folder)
-    results = Results(folder, plan, {}, {}, {}, {})
+    results = Results(folder, plan, {}, {}, {})
     keys = list(dict.fromkeys(trial.key for trial in plan.trials))
-    for key, found in zip(keys, _at_once(lambda key: _read(folder / "trials" / key), keys, folder), strict=True):
+    trials = _at_once(_or_error(lambda key: _read(folder / "trials" / key)), keys, folder)
+    for key, found in zip(keys, trials, strict=True):
         if isinstance(found, ResultsError):
             results.damaged[key] = str(found)
         elif found is not None:
-            results.records[key], curve, scores = found
+            results.records[key], curve = found
             if curve is not None:
                 results.curves[key] = curve
-            if scores is not None:
-                results.scores[key] = scores
     return results
 
 
-def _read(home: Place) -> tuple[TrialRecord, pa.Table | None, pa.Table | None] | ResultsError | None:
-    """Record, curve and full scores of one trial; None where it has not begun."""
-    try:
-        record = read_trial(home)
-        if record is None:
-            return None
-        files = {each.name for each in home.iterdir()}
-        has_curve = "curve.parquet" in files or record.status == "done"
-        curve = read_curve(home / "curve.parquet", SCORED) if has_curve else None
-        return record, curve, read_scores(home / "scores.parquet") if "scores.parquet" in files else None
-    except UnreachableError:
-        raise
-    except ResultsError as error:
-        return error
+def _read(home: Place) -> tuple[TrialRecord, pa.Table | None] | None:
+    """Record and curve of one trial; None where it has not begun."""
+    record = read_trial(home)
+    if record is None:
+        return None
+    path = home / "curve.parquet"
+    return record, read_curve(path, SCORED) if record.status == "done" or path.exists() else None
 
 
-def _at_once(read: Callable[[_T], _R], items: Iterable[_T], folder: Place) -> list[_R]:
-    """`read` of every item, in order, by as many threads as the place can feed."""
+def _or_error(read: Callable[[str], _R]) -> Callable[[str], _R | ResultsError]:
+    """The same, with the error of a damaged file returned: it does not stop the others."""
+
+    def attempt(key: str) -> _R | ResultsError:
+        try:
+            return read(key)
+        except UnreachableError:
+            raise
+        except ResultsError as error:
+            return error
+
+    return attempt
+
+
+def _at_once(read: Callable[[str], _R], keys: Iterable[str], folder: Place) -> list[_R]:
+    """`read` of every key, in order, by as many threads as the place can feed."""
     threads = _REMOTE_READERS if isinstance(folder, Remote) else os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(read, items))
+        return list(pool.map(read, keys))

@@ -5,6 +5,9 @@
                                curve.parquet   CURVE, one row per epoch
                                images.parquet  IMAGES, a few real and generated images at marked epochs
                                scores.parquet  SCORES, what is scored at horizons only, one row per score
+<results>/<study>/gains/gains.json             what `study gains` found; an arm takes it by name (see `analysis.gains`)
+                        candidates.parquet     CANDIDATES, one row per gains tried
+                        cycles.parquet         CYCLES, the losses of the best and of the calibrated gains
 """
 
 import json
@@ -69,6 +72,37 @@ DOWNSTREAM = pa.schema(
         ("balanced_accuracy", pa.float64()),  # mean over microstructures
         ("test", pa.int32()),  # real patches of other maps
         ("parameters", pa.int32()),  # of the classifier
+    ]
+)
+
+
+CANDIDATES = pa.schema(
+    [
+        ("number", pa.int32()),  # 0, 1, ...: the order in which they were suggested
+        ("calibrated", pa.bool_()),  # whether it is SPSA's own calibration
+        ("state", pa.string()),  # done | pruned | failed | running
+        ("a", pa.float64()),  # the gains in Spall's names; c in radians
+        ("c", pa.float64()),
+        ("A", pa.float64()),
+        ("alpha", pa.float64()),
+        ("gamma", pa.float64()),
+        ("iterations", pa.int32()),  # of a cycle
+        ("seeds", pa.int32()),  # cycles behind the objective
+        ("objective", pa.float64()),  # mean over them; null without one
+        ("error", pa.float64()),  # its standard error; null for fewer than two seeds
+        ("circuits", pa.int32()),  # of one cycle
+        ("on_front", pa.bool_()),  # no other candidate is better in every objective
+        ("cause", pa.string()),  # of a failure
+    ]
+)
+
+
+CYCLES = pa.schema(
+    [
+        ("gains", pa.string()),  # best | calibrated
+        ("seed", pa.int32()),  # fresh ones: no candidate was chosen by them
+        ("evaluation", pa.int32()),  # 1, 2, ...: circuits of the cycle; the last one is at the final theta
+        ("loss", pa.float64()),  # Eq. 6, measured
     ]
 )
 
@@ -238,10 +272,11 @@ def read_scores(path: Place) -> pa.Table:
 def _read_as(schema: pa.Schema, path: Place, columns: Sequence[str]) -> pa.Table:
     try:
         file = parquet(path)
-        if missing := [name for name in schema.names if name not in file.schema_arrow.names]:
-            raise KeyError(f"no column {', '.join(missing)}")
-        table = file.read(columns=list(columns), use_threads=False)
-        return table.select(columns).cast(pa.schema([schema.field(name) for name in columns]))
+        if missing := set(schema.names) - set(file.schema_arrow.names):
+            raise KeyError(f"no column {', '.join(sorted(missing))}")
+        table = file.read(columns=list(columns), use_threads=False).select(columns)
+        expected = pa.schema([schema.field(name) for name in columns])
+        return table if table.schema == expected else table.cast(expected)
     except FileNotFoundError:
         raise ResultsError(f"{path}: no such file; the trial has not come that far") from None
     except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:

@@ -15,7 +15,10 @@ def interval_text(effect: Interval) -> str:
     """The interval of a log ratio in per cent, such as +12 % to +40 %."""
     if not np.isfinite(effect.low):
         return "none"
-    return f"{signed_percent(effect.low)} to {signed_percent(effect.high)}"
+    ends = signed_percent(effect.low), signed_percent(effect.high)
+    if ends[0] == ends[1]:  # a narrow interval shows its width
+        ends = signed_percent(effect.low, 1), signed_percent(effect.high, 1)
+    return f"{ends[0]} to {ends[1]}"
 
 
 def win_text(rate: WinRate, noun: str) -> str:
@@ -32,3 +35,8 @@ def win_text(rate: WinRate, noun: str) -> str:
 def p_text(p: float) -> str:
     """p = 0.34, or p < 0.001."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def chance_text(p: float) -> str:
+    """The same in a table's column of p: 0.34, < 0.001, or a dash where it is not known."""
+    return p_text(p).removeprefix("p ").removeprefix("= ") if p == p else "–"

@@ -19,7 +19,8 @@ from scipy.stats import spearmanr
 from analysis import load
 from analysis.quality import QUALITY
 
-BETTER_WHEN_HIGH = ("precision", "recall", "density", "coverage", "distinct_share", "code_fidelity", "code_coverage")
+CODES = ("code_fidelity", "code_rate", "code_coverage")
+BETTER_WHEN_HIGH = ("precision", "recall", "density", "coverage", "distinct_share", *CODES)
 NEITHER = (
     "mmd_v",
     "mmd_u",

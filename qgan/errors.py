@@ -18,3 +18,7 @@ class Diverged(RuntimeError):
 
 class OutOfMemory(RuntimeError):
     """An allocation failed; the message says while doing what, and which settings to lower."""
+
+
+class Stopped(RuntimeError):
+    """A run must not go on without a person; the message says why, and how it goes on. Nothing paid for is lost."""

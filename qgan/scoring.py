@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,9 +23,9 @@ from qgan.ebsd.dataset import Patches
 from qgan.metrics.codes import Generalisation, expected_generalisation, passes_as_real
 from qgan.metrics.features import FeatureNetwork, load_or_train
 from qgan.metrics.kid import kid
-from qgan.metrics.memorisation import Memorisation, Nearest, distinct_images, memorisation, nearest_training
+from qgan.metrics.memorisation import Memorisation, Nearest, copies, distinct_images, memorisation, nearest_training
 from qgan.metrics.mmd import Mmd, MmdTo
-from qgan.metrics.neighbours import Neighbours, neighbours
+from qgan.metrics.neighbours import K, Neighbours, neighbours
 from qgan.metrics.physics import NAMES as PHYSICS
 from qgan.metrics.physics import Physics
 from qgan.metrics.swap import codes_of, swapped
@@ -34,7 +35,7 @@ from qgan.wgan import Wgan
 
 _CODES_UP_TO = 12  # bits: so many that an image of every code can be made
 _SWAPPED_UP_TO = 20  # bits: so many that their probabilities fit a table
-_CODES = ("code_fidelity", "code_coverage")
+_CODES = ("code_fidelity", "code_rate", "code_coverage")
 NAMES = (
     *(f"mmd_{estimator}" for estimator in Mmd._fields),
     "kid",
@@ -81,18 +82,19 @@ class FullScores:
         """
         stream = seeds.torch_stream(self.trial, f"full scores of epoch {epoch}", wgan.device)
         evaluation, m = self.batches.evaluation, len(self.batches.evaluation.images)
-        noise = torch.randn(
-            self.trial.score.draws, self.trial.train.gaussian_dims, generator=stream, device=wgan.device
-        )
+        count = max(m, self.trial.score.draws)
+        noise = torch.randn(count, self.trial.train.gaussian_dims, generator=stream, device=wgan.device)
 
         def images(codes: Tensor) -> Tensor:
             """As many as there are real ones, for scores that depend on the number."""
             return wgan.images(codes, noise[: len(codes)], evaluation.labels)
 
         with _untouched(prior):
-            codes = prior.sample(max(m, self.trial.score.draws))
+            codes = prior.sample(count)
         values = self._values(images(codes[:m]))
-        values["distinct_share"] = self._distinct(wgan, codes[: self.trial.score.draws], noise)
+        values["distinct_share"] = self._distinct(
+            wgan, codes[: self.trial.score.draws], noise[: self.trial.score.draws]
+        )
         known = isinstance(prior, _Distributed) and self.trial.latent_dim <= _SWAPPED_UP_TO
         p = prior.distribution() if known else None  # type: ignore[attr-defined]
         if p is not None:
@@ -115,10 +117,16 @@ class FullScores:
         return {
             **{f"mmd_{name}": value for name, value in self.mmd(unit(images))._asdict().items()},
             "kid": kid(self.real_points, points),
-            **vars(neighbours(self.real_points, points)),
+            **self._neighbours(points),
             **vars(copying),
             **Physics.of(images, self.data.footer.channels).scores(self.physics, self.data.footer.step_um),
         }
+
+    def _neighbours(self, points: Tensor) -> dict[str, float]:
+        """Precision, recall, density and coverage; without a meaning where an image has no K other ones."""
+        if len(self.real_points) <= K:
+            return dict.fromkeys((each.name for each in dataclasses.fields(Neighbours)), float("nan"))
+        return vars(neighbours(self.real_points, points, K))
 
     def _distinct(self, wgan: Wgan, codes: Tensor, noise: Tensor) -> float:
         labels = self.batches.training.labels
@@ -127,19 +135,22 @@ class FullScores:
         return distinct_images(wgan.images(codes, noise, labels)) / len(codes)
 
     def _codes(self, wgan: Wgan, p: Tensor) -> dict[str, float]:
-        """Fidelity and coverage of `metrics.codes`, no code held back; an image passes by its nearest training image.
+        """Fidelity, rate and coverage of `metrics.codes`, by the feature distances d1 <= d2 of a code's image to its
+        nearest two training images.
 
-        Only where a code has one image, and there are few enough codes to make all.
+        valid: d1 is no larger than that of 95 % of the floor batch. seen: d1 <= d2 / 3, a copy. Only where a code has
+        one image, and there are few enough codes to make all.
         """
         n_bits = self.trial.latent_dim
         if n_bits > _CODES_UP_TO or self.trial.train.gaussian_dims or self.trial.train.conditional:
             return dict.fromkeys(_CODES, float("nan"))
         codes = all_bits(n_bits, p.device).float()
         points = self.network.features(wgan.images(codes, torch.empty(len(codes), 0, device=p.device), None))
-        valid = passes_as_real(self._nearest(points).first, self._nearest(self.floor_points).first).to(p.device)
-        seen = torch.zeros_like(valid)
+        nearest = self._nearest(points)
+        valid = passes_as_real(nearest.first, self._nearest(self.floor_points).first).to(p.device)
+        seen = copies(nearest).to(p.device)
         found: Generalisation = expected_generalisation(p, valid, seen, self.trial.score.draws)
-        return {"code_fidelity": found.fidelity, "code_coverage": found.coverage}
+        return dict(zip(_CODES, (found.fidelity, found.rate, found.coverage), strict=True))
 
     @cached_property
     def network(self) -> FeatureNetwork:
@@ -172,8 +183,13 @@ class FullScores:
 
     @cached_property
     def floors(self) -> dict[str, float]:
-        floor = self.batches.floor.images
-        return {**self._values(floor), "distinct_share": distinct_images(floor) / len(floor)}
+        return {**self._values(self.batches.floor.images), "distinct_share": self._distinct_real()}
+
+    def _distinct_real(self) -> float:
+        """Of as many real images as there are draws, or of all patches of the data set where it has fewer."""
+        rows = np.concatenate(pools(self.trial, self.data.index))
+        chosen = seeds.numpy_stream(self.trial, "distinct real images").permutation(rows)[: self.trial.score.draws]
+        return distinct_images(torch.from_numpy(self.data.images[np.sort(chosen)])) / len(chosen)
 
     def _nearest(self, points: Tensor) -> Nearest:
         return nearest_training(points, self.training_points)

@@ -57,11 +57,18 @@ class Spsa:
 
     def ask(self) -> Tensor:
         """The angles (P,) float64, radians, to evaluate next; the same until `tell`."""
+        return self.ask_together()[0]
+
+    def ask_together(self) -> Tensor:
+        """All angles (k, P) float64, radians, that can be evaluated now, in the order in which to tell their losses.
+
+        Both points of an iteration, or what is left of it.
+        """
         _require(not self.done, f"all {self.evaluations} evaluations are made: read the result")
         if self.evaluations == 2 * self.iterations:
-            return torch.tensor(self._theta)
-        sign = -1 if self.evaluations % 2 else 1
-        return torch.tensor(self._theta + sign * self._c * self._delta)
+            return torch.tensor(self._theta)[None]
+        signs = [-1] if self.evaluations % 2 else [1, -1]
+        return torch.stack([torch.tensor(self._theta + sign * self._c * self._delta) for sign in signs])
 
     def tell(self, loss: float) -> None:
         """The loss at the angles last asked for; raises InputError unless it is finite."""

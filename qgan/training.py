@@ -49,7 +49,7 @@ def train(
     Raises InputError where trial and data do not fit, CheckpointError where the checkpoint cannot be continued,
     Diverged where a loss runs away, OutOfMemory where an allocation fails.
     """
-    run = _Run(trial, data, sorted(horizons), sampler, torch.device(device), checkpoint, features)
+    run = Run(trial, data, sorted(horizons), sampler, torch.device(device), checkpoint, features)
     return run.epochs(checkpoint_every, 60 * checkpoint_minutes)
 
 
@@ -65,7 +65,7 @@ def generate(
 
     Raises CheckpointError where the checkpoint is not this trial's.
     """
-    run = _Run(trial, data, [1], None, torch.device(device), None, None)
+    run = Run(trial, data, [1], None, torch.device(device), None, None)
     run.load(checkpoint)
     labels = run.batches.training.labels
     if labels is not None:
@@ -77,7 +77,7 @@ def generate(
         return run.wgan.images(codes, noise, labels).cpu()
 
 
-class _Run:
+class Run:
     """The state of one training run."""
 
     def __init__(

@@ -8,9 +8,12 @@ import click
 from analysis.errors import ResultsError
 from qgan.errors import InputError
 from study.commands.data import data
+from study.commands.gains import gains
 from study.commands.init import init
 from study.commands.plan import plan
 from study.commands.priors import priors
+from study.commands.qpu import qpu
+from study.commands.rehearsal import rehearsal
 from study.commands.report import report
 from study.commands.run import run
 from study.commands.schema import schema
@@ -49,7 +52,7 @@ def main(verbose: bool) -> None:
     """
 
 
-for command in (data, init, plan, priors, report, run, schema, status, trial):
+for command in (data, gains, init, plan, priors, qpu, rehearsal, report, run, schema, status, trial):
     main.add_command(command)
 
 

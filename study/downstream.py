@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +31,8 @@ def run(job: Job, settings: DownstreamSettings) -> bool:
 
     Writes downstream.parquet beside the trials' folders. A conditional trial makes all microstructures itself.
     """
-    from qgan.downstream.augmentation import augmentation, warning
+    from qgan.batches import pools
+    from qgan.downstream.augmentation import augmentation, pools_of, warning
     from qgan.ebsd.dataset import read_patches
 
     data = read_patches(job.patches)
@@ -40,18 +42,21 @@ def run(job: Job, settings: DownstreamSettings) -> bool:
             f"{job.patches}: patches of {', '.join(labels) or 'no microstructure'} only, and a classifier needs two or "
             "more; put several files into one with `study data join FERRITE BAINITE -o BOTH.parquet`"
         )
+    jobs = {label: _of(job, None if job.planned.trial.train.conditional else label) for label in labels}
+    held_out = {
+        label: int((data.index.microstructure[pools(each.planned.trial, data.index)[1]] == label).sum())
+        for label, each in jobs.items()
+    }
+    pools_of(data, held_out, settings)  # what does not fit is said before anything is trained
     synthetic: dict[str, Tensor] = {}
-    for label in labels:
-        each = _of(job, None if job.planned.trial.train.conditional else label)
+    for label, each in jobs.items():
         if not local(each.folder).exists():  # one conditional model serves all labels
             click.echo(f"{label}: key {each.planned.key}")
             if not debug.run_here(each, pdb=False):
                 return False
         synthetic[label] = _images(each, label, settings.synthetic)
-    held_out = job.planned.trial.data.evaluation // len(labels)  # so many at least did no generator see
-    settings = replace(settings, evaluation=min(settings.evaluation, held_out))
     rows: list[Accuracy] = []
-    for row in augmentation(data, synthetic, settings):
+    for row in augmentation(data, synthetic, held_out, settings):
         rows.append(row)
         if row.classifier == "cnn":
             click.echo(f"seed {row.seed}, k = {row.k}, {row.arm}: balanced accuracy {row.balanced_accuracy:.3f}")
@@ -81,16 +86,33 @@ def _images(job: Job, label: str, count: int) -> "Tensor":
 
 
 def _table(rows: Sequence["Accuracy"], labels: Sequence[str]) -> Table:
+    """One row per classifier and k, narrow enough for 80 columns."""
     table = Table(
-        title=f"balanced accuracy on real patches of other maps ({', '.join(labels)}); mean and standard deviation",
+        title=f"balanced accuracy on real patches of other maps ({', '.join(labels)})",
+        caption="mean ± standard deviation over seeds of the classifiers, of one generator each; gain: of both over "
+        "real alone, seed by seed; k = 0: synthetic alone",
         title_justify="left",
+        caption_justify="left",
+        box=SIMPLE,
+        pad_edge=False,
     )
-    for heading in ("classifier", "real patches each", "trained on", "balanced accuracy"):
-        table.add_column(heading, justify="right" if heading == "real patches each" else "left")
-    groups: dict[tuple[str, int, str], list[float]] = {}
-    for row in rows:
-        groups.setdefault((row.classifier, row.k, row.arm), []).append(row.balanced_accuracy)
-    for (classifier, k, arm), values in sorted(groups.items()):
-        spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
-        table.add_row(classifier, str(k), arm, f"{fmean(values):.3f}{spread}")
+    for heading in ("classifier", "numbers", "k", "real", "real+synthetic", "gain"):
+        table.add_column(heading, justify="right" if heading in ("numbers", "k") else "left", no_wrap=True)
+    sizes = {row.classifier: str(row.parameters) for row in rows}
+    found: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for row in rows:  # seeds ascend in every group
+        found.setdefault((row.classifier, row.k), {}).setdefault(row.arm, []).append(row.balanced_accuracy)
+    for (classifier, k), by_arm in sorted(found.items()):
+        real, both = by_arm.get("real"), by_arm.get("real+synthetic")
+        if real and both:
+            gains = [more - less for more, less in zip(both, real, strict=True)]
+            shown = [_shown(real, ".3f"), _shown(both, ".3f"), _shown(gains, "+.3f")]
+        else:
+            shown = ["", _shown(by_arm["synthetic"], ".3f"), ""]
+        table.add_row(classifier, sizes[classifier], str(k), *shown)
     return table
+
+
+def _shown(values: Sequence[float], form: str) -> str:
+    spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{fmean(values):{form}}{spread}"

@@ -42,8 +42,8 @@ from study.trainable import Job
 _REPORT_EVERY_S = 1.0
 
 
-def connect(address: str | None, resources: Resources) -> None:
-    """Join the cluster at `address`, or start Ray in this machine's processes.
+def connect(address: str | None, resources: Resources, offers: dict[str, float] | None = None) -> None:
+    """Join the cluster at `address`, or start Ray in this machine's processes, which then `offers` such resources.
 
     Raises InputError where the cluster does not answer, or no node of it has what one trial needs.
     """
@@ -53,6 +53,7 @@ def connect(address: str | None, resources: Resources) -> None:
     try:
         ray.init(
             address=address or "local",
+            resources=offers if address is None else None,
             include_dashboard=False if address is None else None,
             log_to_driver=False,
             logging_level=logging.ERROR,

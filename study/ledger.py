@@ -129,6 +129,18 @@ class TrialFolder:
             table = pa.table(columns, schema=schema.with_metadata({tables.PATCHES_KEY: json.dumps(patches)}))
             self.storage.write("images.parquet", _parquet(table))
 
+    def write_cycle(self, values: dict[str, Any]) -> None:
+        """cycle.json of a cycle of SPSA at frozen networks."""
+        self.storage.write("cycle.json", _json(values))
+
+    def cycle(self) -> dict[str, Any] | None:
+        """cycle.json, or None where there is no whole one."""
+        try:
+            found = json.loads(self.storage.read("cycle.json"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
 
 class Ledger:
     """The results of one study, in a folder."""
@@ -183,6 +195,17 @@ class Ledger:
         for each in plan.trials:
             places.setdefault(each.key, []).append({"arm": each.arm, "cell": each.cell, "replicate": each.replicate})
         self.storage.write("plan.json", _json({"schema": tables.SCHEMA, **vars(plan), "trials": places}))
+
+    def write_candidates(self, rows: Sequence[dict[str, Any]]) -> None:
+        """candidates.parquet of the search of SPSA's gains."""
+        self.storage.write(
+            "gains/candidates.parquet", _parquet(pa.Table.from_pylist(list(rows), schema=tables.CANDIDATES))
+        )
+
+    def write_gains(self, found: dict[str, Any], cycles: Sequence[dict[str, Any]]) -> None:
+        """What the search found: cycles.parquet, then gains.json."""
+        self.storage.write("gains/cycles.parquet", _parquet(pa.Table.from_pylist(list(cycles), schema=tables.CYCLES)))
+        self.storage.write("gains/gains.json", _json(found))
 
     def lease(self) -> Lease:
         """What one launcher at a time holds."""

@@ -190,7 +190,7 @@ class GainsSearch:
     prune_after: int = 2  # seeds after which a hopeless candidate is given up; 0: never
     objective: Literal["loss", "log_mmd"] = "loss"  # mean final loss, or log MMD after `continuation` more epochs
     continuation: int = 0  # epochs of training after the cycle; of objective log_mmd
-    count_circuits: bool = False  # a second objective: as few circuits as possible
+    count_circuits: bool = False  # a second objective: few circuits; iterations are searched too, none is given up
     seed: int = 0  # of the suggestions
 
     def __post_init__(self) -> None:
@@ -210,7 +210,7 @@ class QpuRun:
 
     arm: str  # an arm with a trained circuit
     replicate: int = 0  # paired with the same replicate of the other arms
-    backend: str = "rehearsal"  # the ladder: exact | aer:aria-2 | rehearsal | qpu.NAME
+    backend: str = "rehearsal"  # the ladder: exact | aer:aria-2 | rehearsal | rehearsal:NAME | qpu.NAME
     calibration: str = "exact:aria-2"  # backend on which gains are calibrated where the arm has none: costs nothing
     debiasing: bool = False  # IonQ's error mitigation, which raises the price
     usd: float | None = None  # cap of what jobs may cost, US dollars
@@ -219,6 +219,8 @@ class QpuRun:
         require(self.replicate >= 0, "replicate", "0 or more", self.replicate)
         require(self.usd is None or self.usd > 0, "usd", "above 0", self.usd)
         simulated = get_args(Backend)
-        known = self.backend in (*simulated, "rehearsal") or bool(re.fullmatch(r"qpu\.[a-z0-9.-]+", self.backend))
+        known = self.backend in simulated or bool(
+            re.fullmatch(r"rehearsal(:[a-z0-9.-]+)?|qpu\.[a-z0-9.-]+", self.backend)
+        )
         require(known, "backend", "rehearsal, qpu.NAME, or one of " + ", ".join(simulated), self.backend)
         require(self.calibration in simulated, "calibration", "one of " + ", ".join(simulated), self.calibration)

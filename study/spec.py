@@ -120,7 +120,7 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
         downstream=_section(document, ("downstream",), DownstreamSettings),
         resources=_section(document, ("resources",), Resources),
         budget=_section(document, ("budget",), Budget),
-        gains=_gains_search(document, arms, cells),
+        gains=_gains_search(document, arms, cells, score.every),
         qpu=_qpu_run(document, arms, cells),
         results=_results(document),
     )
@@ -175,7 +175,7 @@ def _arms(document: Document) -> dict[str, Arm]:
     return arms
 
 
-def _gains_search(document: Document, arms: dict[str, Arm], cells: list[Cell]) -> GainsSearch | None:
+def _gains_search(document: Document, arms: dict[str, Arm], cells: list[Cell], every: int) -> GainsSearch | None:
     if "gains" not in document.values:
         return None
     search = _section(document, ("gains",), GainsSearch)
@@ -183,6 +183,10 @@ def _gains_search(document: Document, arms: dict[str, Arm], cells: list[Cell]) -
     if not (isinstance(prior, TrainedSettings) and prior.optimizer == "spsa"):
         raise document.error(("gains", "arm"), f"arm {search.arm} has no SPSA gains; give it optimizer: spsa")
     _one_cell(document, "gains", cells)
+    end = search.start_epoch + search.continuation
+    if search.continuation and end // every == search.start_epoch // every:
+        told = f"none of the epochs {search.start_epoch + 1} to {end} is scored: score.every = {every}"
+        raise document.error(("gains", "continuation"), told)
     return search
 
 

@@ -20,6 +20,7 @@ from study.storage import Place, is_storage_trouble, local
 
 if TYPE_CHECKING:
     from analysis.tables import TrialRecord
+    from qgan.circuits import Sampler
     from qgan.ebsd.dataset import Patches
     from qgan.training import Epoch
 
@@ -37,13 +38,14 @@ class Job:
     horizons: list[int]
     patches: Path | str  # Parquet file, or its URI
     folder: Place  # of the trial
-    features: Path  # folder of the feature networks, shared by all trials
+    features: Path | None  # folder of the feature networks, shared by all trials; None: no full scores
     command: str  # reproduces the trial in one process
     cpus: float
     gpus: float
     launched: str = ""  # the command that launched it, with others
     usd_per_gpu_hour: float | None = None  # the study's own price
     retry: bool = False  # of a failed trial: a checkpoint that cannot be continued is removed
+    sampler: "Sampler | None" = None  # runs the circuits instead of the prior's own backend
 
 
 def job(study: Study, planned: Planned, patches: Path | str, folder: Place, retry: bool = False) -> Job:
@@ -88,7 +90,7 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     epochs: list[Epoch] = []
     written = time.monotonic()
     try:
-        data = _checked(job)
+        data = checked_patches(job)
         record.provenance["data_hash"] = data.footer.content_hash
         patches_footer = {
             "height": data.footer.height,
@@ -120,7 +122,7 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
             raise
         if epochs:
             folder.write_curve(epochs)
-        folder.write_record(ledger.failed(record, _cause(error), max(len(epochs), record.epoch), _log(error)))
+        folder.write_record(ledger.failed(record, cause(error), max(len(epochs), record.epoch), log(error)))
         return False
     return True
 
@@ -149,6 +151,7 @@ def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterat
         "checkpoint": checkpoint,
         "features": job.features,
         "device": device,
+        "sampler": job.sampler,
     }
     try:
         yield from train(job.planned.trial, data, **settings)
@@ -159,7 +162,7 @@ def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterat
         yield from train(job.planned.trial, data, **settings)
 
 
-def _checked(job: Job) -> "Patches":
+def checked_patches(job: Job) -> "Patches":
     """The trial's patches; InputError where the file holds others than those that its key names."""
     data = _patches(job.patches, job.patches.stat().st_mtime_ns if isinstance(job.patches, Path) else 0)
     named = job.planned.trial.data.patches
@@ -178,10 +181,10 @@ def _patches(path: Path | str, modified_ns: int) -> "Patches":
     return node_patches(path)
 
 
-def _cause(error: Exception) -> str:
+def cause(error: Exception) -> str:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return first if isinstance(error, InputError | RuntimeError) else f"{type(error).__name__}: {first}"
 
 
-def _log(error: Exception) -> str:
+def log(error: Exception) -> str:
     return "\n".join("".join(traceback.format_exception(error)).splitlines()[-_LOG_LINES:])

@@ -3,6 +3,7 @@
 from analysis.figures.cost import cost_figure
 from analysis.figures.curves import QPU_WINDOW, arms_figure, image_figure, mmd_figure, qpu_figure, smooth
 from analysis.figures.files import png, save, svg
+from analysis.figures.gains import progress_figure, slices_figure
 from analysis.figures.gradients import gradients_figure
 from analysis.figures.improvement import forest_figure, improvement_figure
 from analysis.figures.prior import entropy_figure
@@ -27,8 +28,10 @@ __all__ = [
     "mmd_figure",
     "png",
     "profile_figure",
+    "progress_figure",
     "qpu_figure",
     "save",
+    "slices_figure",
     "smooth",
     "svg",
     "wins_figure",

@@ -14,6 +14,7 @@ from analysis.errors import ResultsError
 from analysis.findings import Findings
 from analysis.inference import Interval
 from analysis.micrographs import contact_sheet
+from analysis.qpu_runs import QpuRun
 from analysis.results import Images, Results
 
 SHOWN = 3  # images of each kind in Fig. 6
@@ -154,7 +155,32 @@ def _wins(findings: Findings) -> Drawn:
     return Drawn(figures.wins_figure(frame, colours=findings.colours, published=findings.published), frame)
 
 
+def final_trial_figure(findings: Findings, run: QpuRun, colour: str) -> Drawn:
+    """A final trial among the baseline's runs of its cell (Fig. 5)."""
+    baseline, epochs = findings.plan.baseline, findings.epochs
+    rivals = epochs[(epochs["arm"] == baseline) & (epochs["cell"] == run.described["cell_name"])]
+    both = pd.concat([rivals.astype({"arm": str, "cell": str}), run.epochs()], ignore_index=True)
+    window = min(figures.QPU_WINDOW, findings.horizon // 4 or 1)
+    figure = figures.qpu_figure(
+        both,
+        arm=run.name,
+        baseline=baseline,
+        colours={**findings.colours, run.name: colour},
+        updates=[epoch for epoch in run.described["update_epochs"] if epoch <= run.epoch],
+        title=run.described["cell_name"],
+        window=window,
+    )
+    return Drawn(figure, figures.smooth(both, window).assign(rolling_window=window))
+
+
 def _qpu(findings: Findings) -> Drawn:
+    """The last final trial on a machine, else an arm with one run."""
+    if begun := [run for run in findings.qpu_runs if run.epoch and run.journal]:
+        return final_trial_figure(findings, begun[-1], findings.colours[begun[-1].described["arm"]])
+    return one_arm_figure(findings)
+
+
+def one_arm_figure(findings: Findings) -> Drawn:
     """The first cell where an arm has one run and the baseline several."""
     plan = findings.plan
     for cell in findings.results.cells:
@@ -221,6 +247,33 @@ def _cost(findings: Findings) -> Drawn:
     return Drawn(figures.cost_figure(findings.trials, colours=findings.colours), findings.trials)
 
 
+def _gains(findings: Findings) -> Drawn:
+    search = findings.gains
+    if search is None:
+        return _no_search()
+    importance = search.found["importance"] if search.found is not None else {}
+    return Drawn(figures.slices_figure(search.candidates, importance, search.objective), search.candidates)
+
+
+def _gains_progress(findings: Findings) -> Drawn:
+    search = findings.gains
+    if search is None:
+        return _no_search()
+    found = search.found
+    figure = figures.progress_figure(
+        search.candidates,
+        search.cycles,
+        found["improvement"]["start_loss"] if found is not None else None,
+        search.objective,
+        count_circuits=found is not None and found["count_circuits"],
+    )
+    return Drawn(figure, search.cycles)
+
+
+def _no_search() -> Drawn:
+    return Drawn(figures.blank_figure("No search of SPSA's gains: `study gains` makes one."), pd.DataFrame())
+
+
 CATALOGUE = {
     "mmd-images": Entry(2, "MMD against epoch with images", _mmd_images),
     "mmd": Entry(3, "MMD against epoch per cell", _mmd),
@@ -231,6 +284,8 @@ CATALOGUE = {
     "wins": Entry(None, "win rate with its interval", _wins),
     "profile": Entry(None, "full scores against their floors", _profile),
     "entropy": Entry(None, "entropy of the codes over time", _entropy),
+    "gains": Entry(None, "search of SPSA's gains: objective by gain, importance", _gains),
+    "gains-progress": Entry(None, "search of SPSA's gains: best so far, losses of a cycle", _gains_progress),
     "cost": Entry(None, "training time and failures", _cost),
 }
 

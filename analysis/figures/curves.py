@@ -16,6 +16,7 @@ from analysis.ink import INK
 from analysis.micrographs import draw_channel
 
 QPU_WINDOW = 150  # epochs of the rolling mean of Fig. 5
+_THIN = 1200  # points of all thin lines of an arm in a panel: more are one grey cloud, and most of a report's bytes
 Images = Mapping[int, NDArray[np.uint8]]  # by epoch, of one code
 
 
@@ -266,7 +267,10 @@ def _runs(count: int) -> str:
 def _draw_arm(axes: Axes, smoothed: pd.DataFrame, arm: str, colour: str, counted: bool) -> None:
     table = smoothed.pivot(index="epoch", columns="replicate", values="mmd_v")
     band = smoothed.groupby("epoch")[["mean", "low", "high"]].first()
-    axes.plot(table.index, table, color=colour, alpha=0.3, linewidth=0.6, marker="." if len(table) < 15 else "")
+    replicates = table.iloc[thin(len(table), max(_THIN // table.shape[1], 40))]
+    axes.plot(
+        replicates.index, replicates, color=colour, alpha=0.3, linewidth=0.6, marker="." if len(table) < 15 else ""
+    )
     count = table.shape[1]
     label = f"{arm} ({count} replicate{'s' if count > 1 else ''})" if counted else arm
     axes.plot(band.index, band["mean"], color=colour, linewidth=1.8, label=label)

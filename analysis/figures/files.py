@@ -14,6 +14,7 @@ from analysis.errors import ResultsError
 from analysis.files import whole_file
 from analysis.ink import INK
 
+_SCREEN = 96  # pixels per inch
 SUFFIXES = (".svg", ".png", ".csv")
 _SVG: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "analysis"}  # the page's font; same figure, same bytes
 _LIGHT_AND_DARK = f"<style>svg{{color:{INK}}}@media(prefers-color-scheme:dark){{svg{{color:#e6e8ea}}}}</style>"
@@ -27,14 +28,16 @@ def svg(figure: Figure) -> str:
     text = buffer.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r' id="[A-Za-z2.]+_\d+"', "", text)
+    # a hundredth of a point is finer than any screen, and half of the bytes
+    text = re.sub(r"\d+\.\d{3,}(?=[ \n\",)])", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), text)
     # a text without a fill of its own is black on any page
     text = re.sub(r'(<text style=")(?![^"]*fill:)', r"\1fill: currentColor; ", text)
     return text.replace(INK, "currentColor")
 
 
-def png(figure: Figure) -> str:
-    """The figure as a data URL of a PNG at twice the screen's resolution, on white."""
-    return "data:image/png;base64," + base64.b64encode(_png(figure)).decode()
+def png(figure: Figure, dpi: int = 2 * _SCREEN) -> str:
+    """The figure as a data URL of a PNG on white, by default at twice the screen's resolution."""
+    return "data:image/png;base64," + base64.b64encode(_png(figure, dpi)).decode()
 
 
 def save(figure: Figure, frame: pd.DataFrame, path: Path) -> None:
@@ -59,7 +62,7 @@ def require_suffix(path: Path) -> str:
     return suffix
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, dpi: int = 2 * _SCREEN) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=2 * 96, facecolor="white")
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white")
     return buffer.getvalue()

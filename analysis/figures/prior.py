@@ -5,8 +5,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.style import PANEL, blank, blank_figure, epoch_axis, legend, panels, styled
+from analysis.figures.style import PANEL, blank, blank_figure, epoch_axis, legend, panels, styled, thin
 from analysis.ink import INK
+
+_STEPS = 100  # drawn of each line: the paper has 3 or 10
+_DOTTED = 60  # events of which each has a dot of its own
 
 
 def entropy_figure(frame: pd.DataFrame, *, colours: dict[str, str], last: int) -> Figure:
@@ -46,9 +49,10 @@ def _draw(axes: Axes, here: pd.DataFrame, arm: str, colour: str) -> None:
     reached = here.groupby("replicate")["reached"].max()
     # a prior that is not updated stays as it is, as long as its trial goes on
     held = table.reindex(sorted({*table.index, *reached})).ffill()
+    held = held.iloc[thin(len(held), _STEPS)]
     held = held.where(held.index.to_numpy()[:, None] <= reached.loc[held.columns].to_numpy())
     axes.step(held.index, held, where="post", color=colour, alpha=0.35, linewidth=0.7)
     furthest = held.loc[:, reached.loc[held.columns] == reached.max()]
     axes.step(furthest.index, furthest.mean(axis=1), where="post", color=colour, linewidth=1.8, label=arm)
-    if len(table) <= 60:
+    if len(table) <= _DOTTED:
         axes.plot(table.index, furthest.mean(axis=1).loc[table.index], ".", color=colour, ms=6)

@@ -95,9 +95,9 @@ def legend(figure: Figure | SubFigure, *drawn: Axes, above: bool = False) -> Non
         figure.legend([*found.values()], [*found], loc=place, ncols=columns)
 
 
-def thin(length: int) -> NDArray[np.intp]:
-    """Positions of at most POINTS of `length` rows, the first and the last among them."""
-    return np.unique(np.linspace(0, length - 1, min(length, POINTS)).round().astype(np.intp))
+def thin(length: int, most: int = POINTS) -> NDArray[np.intp]:
+    """Positions of at most `most` of `length` rows, the first and the last among them."""
+    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.intp))
 
 
 def epoch_axis(axes: Axes, last: int) -> None:

@@ -4,8 +4,10 @@ from typing import Any
 
 from analysis.effects import FAILURES
 from analysis.figures.catalogue import CATALOGUE
+from analysis.final_scores import broken_values
 from analysis.findings import Findings
 from analysis.sections.pictures import picture
+from analysis.wording import plural
 
 
 def values(findings: Findings) -> dict[str, Any]:
@@ -15,6 +17,7 @@ def values(findings: Findings) -> dict[str, Any]:
 
 def _failures(findings: Findings) -> list[dict[str, Any]]:
     results, scores = findings.results, findings.comparison.scores
+    unusable = broken_values(results)
     broken = scores[scores["state"].isin(["invalid", "unscored"])]
     rows = []
     for trial in results.plan.trials:
@@ -24,6 +27,11 @@ def _failures(findings: Findings) -> list[dict[str, Any]]:
             f"at {horizon} epochs {FAILURES[str(state)]}"
             for horizon, state in here[["horizon", "state"]].itertuples(index=False)
         ]
+        values = unusable[(unusable["key"] == trial.key) & (unusable["cell"] == trial.cell_name)]
+        if count := len(values):
+            first, epoch = values["mmd_v"].iloc[0], values["epoch"].iloc[0]
+            said = f"{plural(count, 'scored epoch')} with an MMD that cannot be logged"
+            causes.append(f"{said}, the first {first:g} at epoch {epoch}")
         log = ""
         if trial.key in results.damaged:
             causes.append(results.damaged[trial.key])
@@ -31,6 +39,8 @@ def _failures(findings: Findings) -> list[dict[str, Any]]:
             cause = record.cause or {}
             causes.append(str(cause.get("error", "no cause recorded")))
             log = str(cause.get("log") or "")
+        if trial.key in results.unread:
+            causes.append(results.unread[trial.key])
         causes += [f"warning at {each}" for each in (record.warnings if record is not None else [])]
         if causes:
             rows.append({"trial": trial, "record": record, "cause": "; ".join(causes), "log": log})

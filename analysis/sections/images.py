@@ -7,13 +7,17 @@ from analysis.figures.catalogue import CATALOGUE, SHOWN, image_sheet
 from analysis.findings import Findings
 from analysis.sections.pictures import Picture, picture
 
+MOST = 6  # cells with images in the report: they are most of its bytes
+DPI = 120  # two dots a pixel
+
 
 def values(findings: Findings) -> dict[str, Any]:
-    grids = [_grid(findings, cell) for cell in findings.results.cells]
+    cells = findings.results.cells
+    grids = [_grid(findings, cell) for cell in cells[:MOST]]
     curve = None
     if any(grid["picture"] for grid in grids):
         curve = picture(CATALOGUE["mmd-images"].draw(findings).figure, "MMD against epoch with images")
-    return {"grids": grids, "curve": curve}
+    return {"grids": grids, "curve": curve, "left_out": cells[MOST:]}
 
 
 def _grid(findings: Findings, cell: str) -> dict[str, Any]:
@@ -27,4 +31,4 @@ def _grid(findings: Findings, cell: str) -> dict[str, Any]:
     if missing := [each.arm for each in planned if each.arm not in set(sheet.frame["arm"])]:
         caption += f" No images yet of {', '.join(missing)}."
     alt = f"Real and generated images by channel, {cell}"
-    return {"cell": cell, "picture": Picture(figures.png(sheet.figure), alt, caption)}
+    return {"cell": cell, "picture": Picture(figures.png(sheet.figure, DPI), alt, caption)}

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from analysis.answer import sensitivity
 from analysis.figures.catalogue import CATALOGUE
 from analysis.findings import Findings
 from analysis.sections.pictures import picture
@@ -18,7 +17,6 @@ def values(findings: Findings) -> dict[str, Any]:
         else None,
         "effects": comparison.cells.to_dict("records"),
         "arms": comparison.arms.to_dict("records"),
-        "sensitivity": sensitivity(comparison),
         "horizon": comparison.horizon,
     }
 

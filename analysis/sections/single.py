@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from analysis.figures.catalogue import CATALOGUE
+from analysis.figures.catalogue import one_arm_figure
 from analysis.findings import Findings
 from analysis.sections.pictures import picture
 from analysis.single_run import place_single_runs
@@ -13,5 +13,5 @@ def values(findings: Findings) -> dict[str, Any] | None:
     runs = place_single_runs(comparison.scores, comparison.baseline)
     if runs.empty:
         return None
-    figure = CATALOGUE["qpu"].draw(findings).figure
+    figure = one_arm_figure(findings).figure
     return {"figure": picture(figure, "One run among the runs of the baseline"), "runs": runs.to_dict("records")}

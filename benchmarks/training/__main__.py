@@ -1,6 +1,6 @@
 """What training costs.
 
-    python -m benchmarks.training [steps] [scores] [arms] [replicates] [--sizes 16x64,64x64] [--repeats 9]
+    python -m benchmarks.training [steps] [scores] [full] [arms] [replicates] [--sizes 16x64,64x64] [--repeats 9]
                                   [--threads 2] [--device cuda]
 
 Sizes are width x batch. Both sides of a comparison run in this process, are warmed up and take turns. Times are
@@ -12,9 +12,9 @@ import argparse
 import torch
 
 from benchmarks.clock import machine
-from benchmarks.training import arms, replicates, scores, steps
+from benchmarks.training import arms, full, replicates, scores, steps
 
-PARTS = {"steps": steps, "scores": scores, "arms": arms, "replicates": replicates}
+PARTS = {"steps": steps, "scores": scores, "full": full, "arms": arms, "replicates": replicates}
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 Bit q of a code is qubit q; the integer of a code has qubit 0 as its least significant bit (Qiskit's order).
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -22,3 +23,22 @@ class ExactSampler(Sampler, Protocol):
     def probabilities(self, theta: Tensor) -> Tensor:
         """Born probabilities (batch, 2**n_bits), differentiable in theta (batch, P), radians."""
         ...
+
+
+@runtime_checkable
+class RecordedSampler(Sampler, Protocol):
+    """A sampler of circuits that cost money: what was measured, and what it was worth, is on record for good."""
+
+    def begin_cycle(self, number: int) -> None:
+        """Update event `number`, counted from 0, begins."""
+        ...
+
+    def remember(self, losses: list[float]) -> list[float]:
+        """What the circuits of the last call were worth: what was said first, where a run repeats itself."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resume needs to give the same names to the same circuits."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...

@@ -39,30 +39,24 @@ class Accuracy:
 def augmentation(
     patches: Patches,
     synthetic: Mapping[str, Tensor],  # microstructure -> generated images (m, C, H, W) uint8
+    held_out: Mapping[str, int],  # microstructure -> `evaluation` of the split by which its generator was trained
     settings: DownstreamSettings,
     device: torch.device | str = "cpu",
 ) -> Iterator[Accuracy]:
     """The accuracy of every seed, k, arm and classifier, one after the other.
 
     All arms of a seed share the real patches (those of a smaller k are among those of a larger), the generated
-    images, the initial weights and the number of steps. Training and test patches never share a map. With the file
-    and the `evaluation` of the trials that trained the generators, no generator has seen a test patch of its
-    microstructure either. But they were trained on real patches of their own, more than a small k: what they add is
-    in part what they remember of those.
+    images, the initial weights and the number of steps. Training and test patches never share a map, and no
+    generator has seen a test patch of its microstructure: the test maps are those of the split that `held_out` names,
+    as a smaller one may choose other maps. But the generators were trained on real patches of their own, more than a
+    small k: what they add is in part what they remember of those.
 
     Raises InputError unless there are two or more microstructures with two or more maps each, and enough patches and
     images of each.
     """
     seen = _seen(settings.hidden)
+    training, test = pools_of(patches, held_out, settings)
     labels = _require_fit(patches, synthetic, settings)
-    training, test = split_by_map(patches.index, settings.evaluation)
-    for label, pool in training.items():
-        if max(settings.k) > len(pool):
-            raise InputError(
-                f"k asks for {max(settings.k)} training patches, but outside the test maps there are {len(pool)} of "
-                f"{label}; ask for fewer, lower evaluation (now {settings.evaluation}) or add scans",
-                "k",
-            )
 
     def real(pools: Iterable[Indices]) -> Source:
         return _source(torch.from_numpy(patches.images[pool][:, seen]).to(device) for pool in pools)
@@ -91,16 +85,41 @@ def augmentation(
     return rows()
 
 
-def split_by_map(index: PatchIndex, evaluation: int) -> tuple[dict[str, Indices], dict[str, Indices]]:
+def pools_of(
+    patches: Patches, held_out: Mapping[str, int], settings: DownstreamSettings
+) -> tuple[dict[str, Indices], dict[str, Indices]]:
+    """Training pool and test patches as in `split_by_map`; to be asked before a generator is trained.
+
+    Raises InputError where there are not two microstructures, or they have too few patches or maps for the settings.
+    """
+    _seen(settings.hidden)
+    labels = list(patches.footer.microstructures)
+    if len(labels) < 2:
+        raise InputError(
+            f"a classifier needs patches of two or more microstructures, but there are {', '.join(labels) or 'none'}; "
+            "build one file of the scans of all",
+            "microstructure",
+        )
+    training, test = split_by_map(patches.index, held_out)
+    for label, pool in training.items():
+        if max(settings.k) > len(pool):
+            raise InputError(
+                f"k asks for {max(settings.k)} training patches, but outside the test maps there are {len(pool)} of "
+                f"{label}; ask for fewer, lower data.evaluation or add scans",
+                "k",
+            )
+    return training, test
+
+
+def split_by_map(index: PatchIndex, evaluation: Mapping[str, int]) -> tuple[dict[str, Indices], dict[str, Indices]]:
     """Indices of the training pool and of the test patches of every microstructure, ascending.
 
-    The test patches of a microstructure are all those in the maps of its own split, `evaluation` or more; no
+    The test patches of a microstructure are all those in the maps of its own split, `evaluation` of it or more; no
     training patch of any microstructure is in any of these maps. InputError where a microstructure has one map only.
     """
-    labels = sorted({label for label in index.microstructure if label is not None})
     held_out = {}
-    for label in labels:
-        pool, chosen = split(index, evaluation, label)
+    for label in sorted(evaluation):
+        pool, chosen = split(index, evaluation[label], label)
         held_out[label] = np.unique(index.map_id[chosen])
         if np.isin(index.map_id[pool], held_out[label]).any():
             raise InputError(
@@ -110,7 +129,7 @@ def split_by_map(index: PatchIndex, evaluation: int) -> tuple[dict[str, Indices]
             )
     tested = np.isin(index.map_id, np.concatenate(list(held_out.values())))
     return (
-        {label: np.flatnonzero((index.microstructure == label) & ~tested) for label in labels},
+        {label: np.flatnonzero((index.microstructure == label) & ~tested) for label in held_out},
         {
             label: np.flatnonzero((index.microstructure == label) & np.isin(index.map_id, maps))
             for label, maps in held_out.items()
@@ -146,12 +165,6 @@ def accuracies(predicted: Tensor, labels: Tensor) -> tuple[float, float]:
 
 def _require_fit(patches: Patches, synthetic: Mapping[str, Tensor], settings: DownstreamSettings) -> list[str]:
     labels = list(patches.footer.microstructures)
-    if len(labels) < 2:
-        raise InputError(
-            f"a classifier needs patches of two or more microstructures, but there are {', '.join(labels) or 'none'}; "
-            "build one file of the scans of all",
-            "microstructure",
-        )
     if sorted(synthetic) != labels:
         raise InputError(
             f"generated images must be of {', '.join(labels)} as the patches, not of {', '.join(synthetic) or 'none'}",

@@ -8,14 +8,13 @@ from qgan.settings import STRICT, require
 
 @dataclass(frozen=True)
 class DownstreamSettings:
-    """What is trained on how many patches, and on how many patches of other maps it is tested."""
+    """What is trained on how many patches. It is tested on the maps that the trials of the generators hold out."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     k: tuple[int, ...] = (5, 20, 80)  # real training patches per microstructure
     synthetic: int = 500  # generated images per microstructure
     seeds: int = 5  # draws of patches, images and initial weights for every k
-    evaluation: int = 200  # test patches per microstructure, at least; bounded by what the trial holds out
     hidden: tuple[
         str, ...
     ] = ()  # channels no classifier sees; with ks_deviation alone, synthetic patches are no trivial task
@@ -33,7 +32,6 @@ class DownstreamSettings:
         require(counts, "k", "different whole numbers, 1 or more patches", self.k)
         require(self.synthetic >= 1, "synthetic", "1 or more images", self.synthetic)
         require(self.seeds >= 1, "seeds", "1 or more", self.seeds)
-        require(self.evaluation >= 1, "evaluation", "1 or more patches", self.evaluation)
         require(self.steps >= 1, "steps", "1 or more", self.steps)
         even = self.batch_size >= 2 and self.batch_size % 2 == 0
         require(even, "batch_size", "an even number of images, 2 or more", self.batch_size)

@@ -134,14 +134,11 @@ def ks_deviation(cleaned: CleanMap, grains: Grains, settings: Settings) -> cryst
     an austenite one; the neighbour at the median, weighted by boundary length, is its reference, and all its
     pixels are measured against that one relation. NaN: noise, other phases, grains without such a neighbour.
     """
-    deviation = np.full(grains.labels.shape, np.nan)
     if not grains.count:
-        return deviation
+        return np.full(grains.labels.shape, np.nan)
     target = _reference_orientations(mean_orientations(cleaned.orientations, grains), grains, settings)
-    known = (grains.labels >= 0) & ~np.isnan(target[grains.labels, 0])
-    angle = crystal.disorientation(cleaned.orientations[known], target[grains.labels[known]])
-    deviation[known] = np.degrees(angle)
-    return deviation
+    target = np.append(target, np.full((1, 4), np.nan), axis=0)  # of label -1
+    return np.degrees(crystal.disorientation(cleaned.orientations, target[grains.labels]))
 
 
 def _boundaries(grains: Grains, settings: Settings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

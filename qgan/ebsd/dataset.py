@@ -36,7 +36,8 @@ __all__ = [
 ]
 
 KEY = b"qgan.patches"  # in the Parquet schema's metadata; the same key as in a trial's images.parquet
-_ROWS_PER_GROUP = 512  # bounds what a reader holds beside the result: 9 MB of 60 x 60 patches
+_ROWS_PER_GROUP = 512
+_ROWS_PER_BATCH = 64
 _COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
     ("microstructure", pa.string()),  # null without a label
     ("source", pa.string()),  # the scan's file name, or the recipe
@@ -91,7 +92,7 @@ def read_index(path: str | Path) -> PatchIndex:
 
 
 def read_patches(path: str | Path) -> Patches:
-    """The whole file; one row group at a time, so memory holds the pixels about once."""
+    """The whole file; see `read_images`."""
     index = read_index(path)
     images = np.empty(index.footer.shape, np.uint8)
     read_images(path, images)
@@ -100,16 +101,16 @@ def read_patches(path: str | Path) -> Patches:
 
 
 def read_images(path: str | Path, images: NDArray[np.uint8]) -> None:
-    """The pixels into `images`, of the footer's shape; one row group at a time."""
+    """The pixels into `images`, of the footer's shape; a few patches at a time, so memory holds them about once."""
     with _open(path) as file:
         rows = images.reshape(len(images), -1)
         done = 0
         try:
-            for group in range(file.num_row_groups):
-                for chunk in file.read_row_group(group, columns=["image"]).column(0).chunks:
-                    buffer = np.frombuffer(chunk.buffers()[1], np.uint8).reshape(-1, rows.shape[1])
-                    rows[done : done + len(chunk)] = buffer[chunk.offset : chunk.offset + len(chunk)]
-                    done += len(chunk)
+            for batch in file.iter_batches(_ROWS_PER_BATCH, columns=["image"], use_threads=False):
+                part = batch.column(0)
+                buffer = np.frombuffer(part.buffers()[1], np.uint8).reshape(-1, rows.shape[1])
+                rows[done : done + len(part)] = buffer[part.offset : part.offset + len(part)]
+                done += len(part)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _damaged(path, error) from None
         if done != len(rows):

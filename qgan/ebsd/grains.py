@@ -43,16 +43,15 @@ def segment(orientations: crystal.Floats, phase: NDArray[np.uint8], angle_deg: f
 
     Chains through gradients are inherent. Non-cubic phases are compared with cubic symmetry too.
     """
-    pixel = np.arange(phase.size).reshape(phase.shape)
+    pixel = np.arange(phase.size, dtype=np.int32).reshape(phase.shape)
     limit = np.radians(angle_deg)
     first, second = [], []
     for shift in ((0, 1), (1, 0)):
         here, there = neighbours((phase.shape[0], phase.shape[1]), shift)
-        same = (phase[here] == phase[there]) & (phase[here] != NOISE)
-        p, q = pixel[here][same], pixel[there][same]
-        close = crystal.disorientation(orientations[here][same], orientations[there][same]) < limit
-        first.append(p[close])
-        second.append(q[close])
+        joined = crystal.disorientation(orientations[here], orientations[there]) < limit
+        joined &= (phase[here] == phase[there]) & (phase[here] != NOISE)
+        first.append(pixel[here][joined])
+        second.append(pixel[there][joined])
     i, j = np.concatenate(first), np.concatenate(second)
     graph = coo_array((np.ones(len(i), np.bool_), (i, j)), shape=(phase.size, phase.size))
     component = connected_components(graph, directed=False)[1]
@@ -75,8 +74,8 @@ def mean_orientations(orientations: crystal.Floats, grains: Grains) -> crystal.F
     first[label[::-1]] = np.arange(len(label))[::-1]  # of several values the last one stays
     mean = q[first]
     for _ in range(2):  # the second pass no longer depends on which pixel came first
-        aligned = crystal.nearest_equivalent(q, mean[label])
-        total = [np.bincount(label, aligned[:, k], grains.count) for k in range(4)]
+        q = crystal.nearest_equivalent(q, mean[label])
+        total = [np.bincount(label, column, grains.count) for column in np.ascontiguousarray(q.T)]
         mean = crystal.unit(np.stack(total, axis=-1).astype(np.float64))
     return mean
 

@@ -99,9 +99,7 @@ def _network() -> nn.Module:
         )
     rng = np.random.default_rng([SEED, 2])
     maps = _maps(_MAPS, held_out=False)
-    # half of them without confidence, as Oxford's scans and EMsoft's are
-    scans = [each.scan if k % 2 else replace(each.scan, confidence=None) for k, each in enumerate(maps)]
-    seen = torch.from_numpy(np.stack([_features(scan, scan.orientations) for scan in scans]))
+    seen = torch.from_numpy(np.stack([_features(each.scan, each.scan.orientations) for each in maps]))
     wrong = torch.from_numpy(np.stack([each.wrong for each in maps])).float()
     optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
@@ -125,11 +123,12 @@ def _crops(seen: Tensor, wrong: Tensor, rng: np.random.Generator) -> tuple[Tenso
 
 
 def _maps(count: int, held_out: bool) -> list[KnownScan]:
-    """Maps of both microstructures in turn, at steps from 0.15 to 0.6 um."""
+    """Maps of both microstructures at steps from 0.15 to 0.6 um; half without confidence, as Oxford's are."""
     maps = []
     for k in range(2 * count):
         rng = np.random.default_rng([SEED, int(held_out), k])
-        maps.append(known_map(("ferrite", "bainite")[k // 2 % 2], _SIZE, rng.uniform(0.15, 0.6), rng, "known noise"))
+        each = known_map(("ferrite", "bainite")[k // 2 % 2], _SIZE, rng.uniform(0.15, 0.6), rng, "known noise")
+        maps.append(each if k % 2 else replace(each, scan=replace(each.scan, confidence=None)))
     return maps
 
 

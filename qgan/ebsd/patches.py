@@ -14,7 +14,7 @@ from qgan.ebsd.grains import Grains, centres, segment
 from qgan.ebsd.patchset import Patches, assemble
 from qgan.ebsd.resampling import resample
 from qgan.ebsd.scan import BCC, FCC, NOISE, OTHER, Scan
-from qgan.ebsd.settings import Settings
+from qgan.ebsd.settings import SMALLEST, Settings
 from qgan.errors import InputError
 
 STEP_RATIO = 1.5  # of the coarsest to the finest map in one file
@@ -76,10 +76,12 @@ def cut_scan(
     height, width = scan.shape
     largest = min(height, width)
     if largest < settings.patch:
-        fits = f"; the largest patch that fits is {largest} (--patch {largest})" if largest >= 8 else ""
+        fits = f"the largest patch that fits is {largest} (--patch {largest})"
+        if largest < SMALLEST:
+            fits = f"not even the smallest, {SMALLEST} x {SMALLEST}, fits"
         raise InputError(
-            f"{scan.source}: {width} x {height} points are too few for patches of {settings.patch} x {settings.patch}"
-            f"{fits}",
+            f"{scan.source}: {width} x {height} points are too few for patches of {settings.patch} x "
+            f"{settings.patch}; {fits}",
             "patch",
         )
     cleaned, grains = cleaned_grains(scan, settings)

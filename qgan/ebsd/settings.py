@@ -7,6 +7,8 @@ from typing import Any, Literal, get_args
 
 from qgan.errors import InputError
 
+SMALLEST = 8  # patch, pixels
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -57,7 +59,7 @@ class Settings:
 
 
 _RANGES = {
-    "patch": (8, 512, " pixels"),
+    "patch": (SMALLEST, 512, " pixels"),
     "resample_step_um": (1e-3, 1e4, " um"),
     "min_confidence": (0, 1, ""),
     "min_region": (1, 1000, " pixels"),

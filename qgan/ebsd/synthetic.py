@@ -19,8 +19,8 @@ from qgan.ebsd.synthetic_maps import GENERATOR, VERSION, synthetic_map
 from qgan.errors import InputError
 
 FIELD_UM = 15.0  # side of a patch: fewer pixels mean a coarser step, not a smaller piece of steel
-MAPS = 6  # at least: patches are split by map
-LARGEST = 640 / 60  # side of a map in patches
+MAPS = 12  # at least: each has its own steel, and patches are split by map
+LARGEST = 400 / 60  # side of a map in patches: more maps show more steels
 # patches per patch area in the part of a map where windows fit, a cautious estimate
 DENSITY = {"ferrite": 2.6, "bainite": 5.5}
 MICROSTRUCTURES = tuple(DENSITY)

@@ -8,14 +8,14 @@ valid   codes whose image passes for real: a number of each code's image (f(z) =
         distance to the nearest real image in a feature space) is no worse than that of `share` of held-out real
         images (`passes_as_real`). By f the judge is the generator's own adversary: late in training it may reject
         every code, and its judgement of two trials is not the same. Prefer the feature space across arms.
-seen    codes whose f the prior was told in its last update event (`among` of its shots). A prior without updates has
-        seen none, one with the exact gradient all: then nothing is unseen, fidelity and coverage are NaN. Codes
-        drawn from a stored pool are all seen: exploration 0, such a prior repeats its pool. To compare arms, hand one
-        seen set to all of them.
+seen    codes whose image copies a training image (`memorisation.copies`): T is the training set of images, as in the
+        source, read back in codes, and the rule is one for all arms. `qgan.scoring` takes it. About the prior alone
+        one may ask with the codes whose f it was told in its last update event (`among` of its shots): a prior
+        without updates has seen none, one with the exact gradient all, and then nothing is unseen, fidelity and
+        coverage are NaN; codes drawn from a stored pool are all seen. To compare arms so, hand one set to all.
 
-The generator has met most codes of a small n within an epoch, whatever the prior was told: these scores are about the
-prior's choice of codes, not about what the generator has memorised. Compare with the uniform prior, whose fidelity is
-the share of valid codes among unseen ones.
+The generator has met most codes of a small n within an epoch, whatever the prior was told. Compare with the uniform
+prior, whose fidelity is the share of valid codes among unseen ones.
 """
 
 from math import ceil

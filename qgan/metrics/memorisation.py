@@ -77,13 +77,17 @@ def memorisation(generated: Nearest, held_out: Nearest) -> Memorisation:
     if np.median(far) == 0:
         raise InputError("half of the held-out images or more are copies of training images; split the data by map")
     u = float(mannwhitneyu(near, far).statistic)  # ties count a half
-    copied = generated.first <= generated.second * COPY_RATIO
     return Memorisation(
         distance_ratio=float(np.median(near) / np.median(far)),
         near_share=float(np.mean(near < np.quantile(far, NEAR_QUANTILE))),
-        copied_share=float(copied.double().mean()),
+        copied_share=float(copies(generated).double().mean()),
         copying_z=(u - m * k / 2) / (m * k * (m + k + 1) / 12) ** 0.5,
     )
+
+
+def copies(generated: Nearest) -> Tensor:
+    """Flags (k,) of the images with d1 <= `COPY_RATIO` d2: the nearest training image and no other is repeated."""
+    return generated.first <= generated.second * COPY_RATIO
 
 
 def distinct_images(images: Tensor) -> int:

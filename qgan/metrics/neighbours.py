@@ -11,6 +11,8 @@ from torch import Tensor
 
 from qgan.metrics.points import blocks, paired, squared_distances
 
+K = 5  # nearest neighbours, as in Naeem et al.
+
 
 @dataclass(frozen=True)
 class Neighbours:
@@ -22,7 +24,7 @@ class Neighbours:
     coverage: float  # share of B(x_i) that hold any y_j: recall that a wide-spread generator cannot raise, 0 to 1
 
 
-def neighbours(real: Tensor, generated: Tensor, k: int = 5) -> Neighbours:
+def neighbours(real: Tensor, generated: Tensor, k: int = K) -> Neighbours:
     """The four shares of features real (m, d) and generated (n, d), more than k points each. Raises InputError.
 
     precision = 1/n sum_j 1[y_j in union_i B(x_i)]       recall = 1/m sum_i 1[x_i in union_j B(y_j)]

@@ -57,6 +57,7 @@ class PriorUpdate:
     scores: int  # distinct codes whose f was evaluated
     codes: CodeStatistics  # of the distribution after the event
     warning: str | None = None  # a sentence where the perplexity fell below `least_perplexity`
+    losses: tuple[float, ...] = ()  # of SPSA's 2 iterations + 1 evaluations, in order
 
 
 @runtime_checkable

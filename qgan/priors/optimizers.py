@@ -23,8 +23,8 @@ class Problem(Protocol):
         """An estimate (P,) of the slopes at theta (P,), and of the loss."""
         ...
 
-    def loss(self, theta: Tensor) -> float:
-        """An estimate of the loss at theta (P,): one circuit."""
+    def losses(self, thetas: Tensor) -> list[float]:
+        """Estimates of the loss at each of thetas (k, P), one circuit each, run together."""
         ...
 
 
@@ -35,6 +35,7 @@ class Minimised:
     theta: Tensor  # (P,)
     loss: float  # before the last step; of SPSA after it
     gradient_norm: float  # of the last step
+    losses: tuple[float, ...] = ()  # told to SPSA, in order
 
 
 class Optimizer(Protocol):
@@ -111,18 +112,22 @@ class SpsaCycles:
 
     def minimise(self, theta: Tensor, problem: Problem) -> Minimised:
         if self.gains is None:
-            self.gains = calibrate(problem.loss, theta, self.stream, first_step=FIRST_STEP)
+            self.gains = calibrate(lambda at: problem.losses(at[None])[0], theta, self.stream, first_step=FIRST_STEP)
         spsa = Spsa(theta, self.gains, self.stream, self.iterations, self.k)
-        points, losses = [], []
+        points: list[Tensor] = []
+        losses: list[float] = []
         while not spsa.done:
-            points.append(spsa.ask())
-            losses.append(problem.loss(points[-1]))
-            spsa.tell(losses[-1])
+            together = spsa.ask_together()
+            told = problem.losses(together)
+            for loss in told:
+                spsa.tell(loss)
+            points += together
+            losses += told
         self.k = 0 if self.restart else spsa.k
         found, loss = spsa.result
         # every slope is (L+ - L-) / 2c, and the two points lie 2c sqrt(P) apart
         norm = abs(losses[-3] - losses[-2]) / float((points[-3] - points[-2]).norm()) * len(theta)
-        return Minimised(found.to(theta), loss, norm)
+        return Minimised(found.to(theta), loss, norm, tuple(losses))
 
     def state_dict(self) -> dict[str, Any]:
         gains = None if self.gains is None else vars(self.gains).copy()

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qgan.circuits import Sampler
+from qgan.circuits import RecordedSampler, Sampler
 from qgan.circuits.codes import to_integers
 from qgan.errors import Diverged
 from qgan.gradients import Estimator, Exact, FiniteDifference, ParameterShift, Score, SpsaGradient
@@ -62,11 +62,13 @@ class TrainedPrior(ModelPrior):
         if self.exact:
             return super().distribution()
         if self.pool is None:
-            self.pool = self.start_pool = self.measure(self.theta)
+            self.pool = self.start_pool = self.measure(self.theta[None])[0]
         return self.shown(self.shares(self.pool))
 
     def update(self, feedback: Feedback) -> PriorUpdate:
         """The settings' `iterations` steps of the optimiser."""
+        if isinstance(self.model, RecordedSampler):
+            self.model.begin_cycle(self.events)
         if not self.exact:
             self.distribution()  # the pool of theta_0, even where nobody has drawn from it
         objective = self.objective(feedback)
@@ -82,7 +84,7 @@ class TrainedPrior(ModelPrior):
         self.theta = found.theta
         if not self.exact:
             # SPSA's last evaluation was made at its final theta; after gradients one more circuit has to run
-            self.pool = event.last if self.settings.optimizer == "spsa" else self.measure(self.theta)
+            self.pool = event.last if self.settings.optimizer == "spsa" else self.measure(self.theta[None])[0]
         self.events += 1
         codes = self.statistics()
         update = PriorUpdate(
@@ -93,6 +95,7 @@ class TrainedPrior(ModelPrior):
             objective.evaluations,
             codes,
             self._warning(codes),
+            found.losses,
         )
         self.circuits = self.shots = 0
         return update
@@ -112,6 +115,7 @@ class TrainedPrior(ModelPrior):
             "events": self.events,
             "spent": (self.circuits, self.shots),
             "optimizer": self.optimizer.state_dict(),
+            **({"sampler": self.model.state_dict()} if isinstance(self.model, RecordedSampler) else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -124,12 +128,14 @@ class TrainedPrior(ModelPrior):
         self.events = state["events"]
         self.circuits, self.shots = state["spent"]
         self.optimizer.load_state_dict(state["optimizer"])
+        if isinstance(self.model, RecordedSampler):
+            self.model.load_state_dict(state["sampler"])
 
-    def measure(self, theta: Tensor) -> Tensor:
-        """Codes (shots,) int64 of one circuit at theta (P,), counted."""
-        codes = to_integers(self.model.sample(theta[None], self.settings.shots)[0].to(theta.device))
-        self.circuits += 1
-        self.shots += len(codes)
+    def measure(self, thetas: Tensor) -> Tensor:
+        """Codes (k, shots) int64 of the circuits at thetas (k, P), counted."""
+        codes = to_integers(self.model.sample(thetas, self.settings.shots).to(thetas.device))
+        self.circuits += len(codes)
+        self.shots += codes.numel()
         return codes
 
     def shares(self, codes: Tensor) -> Tensor:
@@ -152,7 +158,7 @@ class _Event:
     def __init__(self, prior: TrainedPrior, objective: Objective) -> None:
         self.prior = prior
         self.objective = objective
-        self.last: Tensor | None = None  # codes of the last circuit measured by `loss`
+        self.last: Tensor | None = None  # codes of the last circuit measured by `losses`
 
     def gradient(self, theta: Tensor) -> tuple[Tensor, float]:
         self._require_finite(theta.sum(), "theta")
@@ -164,13 +170,15 @@ class _Event:
         self._require_finite(torch.tensor(loss), "loss")
         return gradient.values, loss
 
-    def loss(self, theta: Tensor) -> float:
-        theta = theta.to(self.prior.theta)
-        self._require_finite(theta.sum(), "theta")
-        self.last = self.prior.measure(theta)
-        loss = self.objective.measured(theta, self.last)
-        self._require_finite(torch.tensor(loss), "loss")
-        return loss
+    def losses(self, thetas: Tensor) -> list[float]:
+        thetas = thetas.to(self.prior.theta)
+        self._require_finite(thetas.sum(), "theta")
+        measured = self.prior.measure(thetas)
+        self.last = measured[-1]
+        losses = [self.objective.measured(theta, codes) for theta, codes in zip(thetas, measured, strict=True)]
+        self._require_finite(torch.tensor(losses).sum(), "loss")
+        model = self.prior.model
+        return model.remember(losses) if isinstance(model, RecordedSampler) else losses
 
     def _require_finite(self, number: Tensor, what: str) -> None:
         if not number.isfinite():

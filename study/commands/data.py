@@ -264,7 +264,11 @@ def _noise_scores(settings: "Settings") -> dict[str, Any]:
     found = scores()
     for name, score in found.items():
         click.echo(f"  noise by {name}, on held-out synthetic maps: {score}")
-    return {"noise_scores": {name: dataclasses.asdict(score) for name, score in found.items()}}
+    scores_of = {
+        name: {key: round(value, 4) for key, value in dataclasses.asdict(score).items()}
+        for name, score in found.items()
+    }
+    return {"noise_scores": scores_of}
 
 
 def _read_scans(paths: tuple[Path, ...], words: tuple[str, ...]) -> "Iterator[Scan]":

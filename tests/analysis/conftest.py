@@ -30,3 +30,14 @@ def finished_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scored_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with full scores and update events, to be read only."""
     return write_study(tmp_path_factory.mktemp("results") / "scored", scores=True)
+
+
+@pytest.fixture(scope="session")
+def written_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three arms, full scores, update events and a failed trial, to be read only."""
+    return write_study(
+        tmp_path_factory.mktemp("results") / "arms",
+        improvements={"bernoulli": 0, "qcbm": 30, "gaussian": -20},
+        statuses={("qcbm", 0, 0): ("failed", 25)},
+        scores=True,
+    )

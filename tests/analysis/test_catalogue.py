@@ -121,7 +121,7 @@ def test_every_figure_is_a_picture_with_its_numbers(results, name, tmp_path):
     fills = [re.search(r"(?:^|; )fill: ([^;]+)", style) for style in re.findall(r'<text style="([^"]*)"', text)]
     assert fills and all(fill and fill[1] != "#000000" for fill in fills), "black text is lost in the dark"
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-    if name != "qpu":
+    if name not in ("qpu", "gains", "gains-progress"):  # only where a study has such a run or search
         back = pd.read_csv(tmp_path / "figure.csv")
         assert list(back.columns) == list(drawn.frame.columns) and len(back) == len(drawn.frame) > 0
     assert sorted(each.name for each in tmp_path.iterdir()) == ["figure.csv", "figure.png", "figure.svg"]

@@ -9,7 +9,7 @@ from analysis.answer import convergence_answers
 from analysis.convergence import area_under, compare_area, compare_epochs, convergence, epochs_to
 from analysis.effects import improvement
 from analysis.errors import ResultsError
-from analysis.final_scores import final_score
+from analysis.final_scores import ScoredCurve
 from analysis.results import load
 
 
@@ -26,7 +26,7 @@ def test_epochs_to_a_threshold_is_the_first_horizon_whose_final_score_meets_it(w
     mmd = np.random.default_rng(window).uniform(0.05, 1, len(epoch))
     table = dict.fromkeys(["mmd_v", "mmd_u", "floor_v", "floor_u"], mmd)
     curve = pa.table({"epoch": epoch} | table)
-    scores = [final_score(curve, int(e), window)[1]["mmd_v"] for e in epoch]
+    scores = [ScoredCurve(curve).score(int(e), window)[1][0] for e in epoch]
     expected = next((e for e, score in zip(epoch, scores, strict=True) if score <= threshold), 41)
     assert epochs_to(epoch, mmd, threshold, window, 40) == expected
 

@@ -77,9 +77,11 @@ def test_missing_scores_are_fine_and_damaged_ones_are_named(written):
     path = study / "trials" / third / "scores.parquet"
     pq.write_table(pq.read_table(path).drop_columns("floor"), path)
     results = load(study)
-    assert set(results.damaged) == {second, third} and first not in results.scores and first in results.curves
-    assert "scores.parquet" in results.damaged[second] and "floor" in results.damaged[third]
-    assert second not in results.curves and second not in set(full_scores(results)["key"])
+    found = results.full_scores()
+    assert set(results.unread) == {second, third} and not results.damaged
+    assert not {first, second, third} & set(found) and {first, second, third} < set(results.curves)
+    assert set(full_scores(results)["key"]) == set(found)
+    assert "scores.parquet" in results.unread[second] and "floor" in results.unread[third]
     assert full_scores(load(written("none"))).empty and summarise(full_scores(load(written("other")))).empty
 
 

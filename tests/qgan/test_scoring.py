@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,10 +20,11 @@ from qgan.training import Epoch, train
 from qgan.trial import Trial
 from qgan.wgan import Wgan
 
+CODES = ("code_fidelity", "code_rate", "code_coverage")
 QCBM = QcbmSettings(gradient="exact", update_every=1, train_epochs=3)
 
 
-def make_trial(prior: PriorSettings, full_every: int = 0, **settings: Any) -> Trial:
+def make_trial(prior: PriorSettings, full_every: int = 0, score: int = 20, draws: int = 50, **settings: Any) -> Trial:
     return Trial(
         data=DataSettings("test", 40),
         latent_dim=4,
@@ -30,7 +32,7 @@ def make_trial(prior: PriorSettings, full_every: int = 0, **settings: Any) -> Tr
         replicate=0,
         prior=prior,
         train=TrainSettings(**{"batch_size": 8, "width": 4, **settings}),
-        score=ScoreSettings(images=20, full_every=full_every, draws=50),
+        score=ScoreSettings(images=score, full_every=full_every, draws=draws),
     )
 
 
@@ -66,7 +68,7 @@ def scores_of(known: str, patches: Patches, folder: Path, count: int | None = No
 
 def test_real_images_in_the_place_of_generated_ones_score_the_floor(patches: Patches, folder: Path) -> None:
     for name, score in scores_of("floor", patches, folder).items():
-        if name not in ("distinct_share", "code_fidelity", "code_coverage") and not math.isnan(score.value):
+        if name not in ("distinct_share", *CODES) and not math.isnan(score.value):
             assert score.value == pytest.approx(score.floor, abs=1e-6), name
 
 
@@ -92,7 +94,7 @@ def test_every_score_is_there_under_the_own_prior_and_the_swaps(
     assert set(own) == set(NAMES)
     assert own["mmd_v"].floor == pytest.approx(rows[-1].floor_v, rel=1e-4)
     for swap in SWAPS:
-        assert set(table(scores, swap)) == set(NAMES) - {"distinct_share", "code_fidelity", "code_coverage"}
+        assert set(table(scores, swap)) == set(NAMES) - {"distinct_share", *CODES}
     assert 0 <= own["code_fidelity"].value <= 1
     assert own["distinct_share"].value <= 16 / 50  # four bits make 16 images at most
 
@@ -105,6 +107,41 @@ def test_continuous_codes_and_conditional_models_leave_out_what_has_no_meaning(p
     (row,) = train(make_trial(QCBM, conditional=True, gaussian_dims=1), patches, horizons=[1], features=folder)
     assert math.isnan(table(row.full_scores)["code_fidelity"].value)
     assert table(row.full_scores)["distinct_share"].value > 16 / 50  # the extra number tells images of a code apart
+
+
+def test_fewer_draws_than_scored_images_and_too_few_for_neighbours(patches: Patches, folder: Path) -> None:
+    trial = make_trial(BernoulliSettings(), score=5, draws=3, gaussian_dims=1)
+    (row,) = train(trial, patches, horizons=[1], features=folder)
+    own = table(row.full_scores)
+    assert own["distinct_share"].value == own["distinct_share"].floor == 1  # both of three images
+    assert math.isnan(own["coverage"].value) and math.isnan(own["coverage"].floor)
+    assert math.isfinite(own["kid"].value)
+
+
+def test_distinct_images_and_their_floor_are_of_one_number_of_images(patches: Patches, folder: Path) -> None:
+    """Real images of which every third is a repetition: more draws, more repetitions."""
+    repeated = dataclasses.replace(patches, images=patches.images[np.arange(len(patches.images)) // 3 * 3])
+    floors = []
+    for draws in (10, len(patches.images)):
+        trial = make_trial(BernoulliSettings(), draws=draws)
+        batches = Batches.of(trial, repeated, torch.device("cpu"))
+        full = FullScores(trial, repeated, batches, MmdTo(unit(batches.evaluation.images)), folder)
+        floors.append(full._distinct_real())
+    assert floors[0] > 2 * floors[1]
+
+
+def test_a_code_that_copies_a_training_image_does_not_generalise(patches: Patches, folder: Path) -> None:
+    """Half of the codes make training images, half fresh ones: the same for fidelity, not for the rate."""
+    from qgan import priors
+
+    trial = make_trial(BernoulliSettings())
+    batches = Batches.of(trial, patches, torch.device("cpu"))
+    nets = Recorded(trial, (5, 12, 12), torch.device("cpu"))
+    nets.known = torch.cat([batches.training.images[:8], batches.floor.images[:8]])
+    full = FullScores(trial, patches, batches, MmdTo(unit(batches.evaluation.images)), folder)
+    scores = table(full.of(nets, priors.build(trial, "cpu"), 1))
+    assert scores["code_fidelity"].value >= 7 / 8
+    assert scores["code_rate"].value == pytest.approx(scores["code_fidelity"].value / 2)
 
 
 def test_full_scores_change_no_curve_and_survive_a_resume(patches: Patches, folder: Path, tmp_path: Path) -> None:

@@ -63,6 +63,13 @@ def test_downstream_classifiers_of_one_trial(study_file: Path) -> None:
         assert all(0 <= row["balanced_accuracy"] <= 1 for row in rows)
 
 
+def test_downstream_says_what_does_not_fit_before_it_trains(study_file: Path) -> None:
+    words = ("--arm", "bernoulli", "--cell", "images=16", "--downstream", "--set", "downstream={k: [5000]}")
+    one = study("trial", study_file, *words, folder=study_file.parent)
+    assert "k asks for 5000 training patches" in refused(one)
+    assert "epoch" not in one.stdout
+
+
 def test_downstream_needs_two_microstructures(study_file: Path) -> None:
     folder = study_file.parent
     words = ("--microstructure", "ferrite", "--count", "160", "--patch", "12", "-o", "one.parquet")

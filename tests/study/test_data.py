@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from qgan.ebsd.ang_writer import write_ang
 from qgan.ebsd.dataset import read_footer, read_patches
+from qgan.ebsd.scan import Phase
 from qgan.ebsd.synthetic_maps import synthetic_map
 from qgan.errors import InputError
 from study.commands.data import data
@@ -67,6 +69,118 @@ def test_build_refuses_before_it_works(scans: list[Path], tmp_path: Path) -> Non
     assert "--patch 72" in refused("build", scans[0], "--patch", 80, "-o", tmp_path / "p.parquet")
     assert "No such file" in refused("build", tmp_path / "absent.ang", "-o", tmp_path / "p.parquet")
     assert not list(tmp_path.iterdir())
+
+
+def test_build_with_other_relations_kernels_steps_and_labels(scans: list[Path], tmp_path: Path) -> None:
+    output, table = tmp_path / "patches.parquet", tmp_path / "grains.csv"
+    words = (
+        "--relation",
+        "5.77,48.19,5.77",
+        "--set",
+        "kam_order=2",
+        "--set",
+        "kam_periphery=true",
+        "--resample-step",
+        0.8,
+    )
+    result = run("build", *scans, "--patch", 16, *words, "-o", output)
+    assert result.exit_code == 0, result.output
+    footer = read_footer(output)
+    assert footer.step_um == 0.8
+    kept = {name: footer.settings[name] for name in ("ks_relation", "kam_order", "kam_periphery", "resample_step_um")}
+    assert kept == {"ks_relation": "5.77,48.19,5.77", "kam_order": 2, "kam_periphery": True, "resample_step_um": 0.8}
+    assert "resampled from 0.4 to 0.8 um" in footer.cleaning[0]["warnings"][-1]
+    assert 0 <= footer.cleaning[0]["ks_clipped"] < 0.5
+
+    assert run("grains", scans[0], "--patch", 16, "-o", table).exit_code == 0
+    header, *lines = table.read_text().splitlines()
+    table.write_text("\n".join([header, *(f"{line}coarse" for line in lines[:9]), *lines[9:]]))
+    labelled = run("build", scans[0], "--patch", 16, "--edge", "clamp", "--grain-labels", table, "-o", output)
+    assert labelled.exit_code == 0, labelled.output
+    assert 0 < read_footer(output).microstructures["coarse"] <= 9 < read_footer(output).count
+    assert "not among the scans" in refused("build", scans[1], "--grain-labels", table, "-o", tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--relation", "GT"), "must be KS, NW or three Bunge angles"),
+        (("--set", "kam_oder=2"), "write NAME=VALUE with one of patch, centre"),
+        (("--set", "kam_order=two"), "kam_order must be a whole number"),
+        (("--set", "kam_shape=round"), "kam_shape must be square or circle"),
+        (("--resample-step", 0.1), "which no resampling makes 0.1 um; choose 0.4 um or more"),
+        (("--resample-step", 4), "too few for patches of 60 x 60"),
+        (("--patch", 600), "patch must be from 8 to 512"),
+    ],
+)
+def test_wrong_parameters_are_refused_in_a_sentence(
+    scans: list[Path], tmp_path: Path, words: tuple[object, ...], message: str
+) -> None:
+    assert message in refused("build", scans[0], *words, "-o", tmp_path / "p.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_maps_without_steel_are_refused_with_their_name(scans: list[Path], tmp_path: Path) -> None:
+    """All noise, one phase that is not asked for, unknown phases: file, reason, way out; nothing written."""
+    scan = synthetic_map("bainite", 72, 0.4, np.random.default_rng(0), "map")
+    euler, output = scan.euler, tmp_path / "p.parquet"
+    for name, phase, phases, words in (
+        ("noise.ang", 0 * scan.phase, scan.phases, "none of its 5184 points is indexed"),
+        ("austenite.ang", np.full_like(scan.phase, 2), scan.phases, "no BCC grain of 15 pixels"),
+        (
+            "unknown.ang",
+            np.full_like(scan.phase, 3),
+            (Phase(3, "Cementite", 5.09, 3),),
+            '(phases: "Cementite"); say what a phase is with --phase-map',
+        ),
+    ):
+        path = tmp_path / name
+        write_ang(path, replace(scan, euler=euler, phase=phase, phases=phases))
+        message = (
+            refused("build", scans[0], path, "--patch", 32, "-o", output)
+            if name != "austenite.ang"
+            else refused("build", path, "--patch", 32, "-o", output)
+        )
+        assert name in message and words in message
+        assert not output.exists()
+
+
+def test_synthetic_maps_come_back_through_the_reader_as_the_same_patches(tmp_path: Path) -> None:
+    direct, again, folder = tmp_path / "direct.parquet", tmp_path / "again.parquet", tmp_path / "maps"
+    words = ("--microstructure", "bainite", "--count", 40, "--patch", 16, "--processes", 1, "-o", direct)
+    assert run("synthetic", *words, "--maps", folder).exit_code == 0
+    files = sorted(folder.iterdir())
+    assert [path.name for path in files] == [f"bainite-{k:03}.ang" for k in range(len(files))]
+    assert run("build", *files, "--microstructure", "bainite", "--patch", 16, "-o", again).exit_code == 0
+    every = {image.tobytes() for image in read_patches(again).images}
+    assert {image.tobytes() for image in read_patches(direct).images} <= every
+    assert [record["flagged"] for record in read_footer(direct).cleaning] == [
+        record["flagged"] for record in read_footer(again).cleaning
+    ]
+    assert "does not exist yet" in refused("synthetic", *words, "--maps", folder)
+    refused("synthetic", "--microstructure", "bainite", "--count", 0, "-o", direct, "--maps", tmp_path / "no")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.parquet", "direct.parquet", "maps"]
+
+
+def test_noise_by_the_network_is_measured_and_recorded(
+    scans: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qgan.ebsd import noise_network
+
+    for name, value in (("_MAPS", 1), ("_HELD_OUT", 1), ("_STEPS", 10)):
+        monkeypatch.setattr(noise_network, name, value)
+    for cached in (noise_network._network, noise_network.scores):
+        cached.cache_clear()
+    output = tmp_path / "p.parquet"
+    result = run("build", scans[0], "--patch", 32, "--noise", "network", "-o", output)
+    for cached in (noise_network._network, noise_network.scores):
+        cached.cache_clear()
+    assert result.exit_code == 0, result.output
+    assert "noise by rules, on held-out synthetic maps: precision" in result.output
+    assert "noise by network, on held-out synthetic maps: precision" in result.output
+    settings = read_footer(output).settings
+    assert settings["noise"] == "network"
+    assert set(settings["noise_scores"]["network"]) == {"precision", "recall", "misindexed_recall"}
 
 
 def test_synthetic_and_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

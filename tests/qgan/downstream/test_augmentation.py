@@ -17,9 +17,8 @@ from qgan.ebsd.dataset import Patches, assemble
 from qgan.ebsd.splitting import split
 from qgan.errors import InputError
 
-SETTINGS = DownstreamSettings(
-    k=(8,), synthetic=40, seeds=2, evaluation=30, steps=60, width=4, quantum=True, qubits=3, layers=1
-)
+SETTINGS = DownstreamSettings(k=(8,), synthetic=40, seeds=2, steps=60, width=4, quantum=True, qubits=3, layers=1)
+HELD_OUT = {"bainite": 30, "ferrite": 30}
 SIZE = 12
 
 
@@ -67,7 +66,7 @@ def mean(rows: list[Accuracy], classifier: str, arm: str) -> float:
 
 @pytest.fixture(scope="module")
 def separable() -> list[Accuracy]:
-    return list(augmentation(toys(), generated(), SETTINGS))
+    return list(augmentation(toys(), generated(), HELD_OUT, SETTINGS))
 
 
 def test_every_row_once(separable: list[Accuracy]) -> None:
@@ -88,26 +87,24 @@ def test_separable_toy_is_learned_by_all_but_the_channel_means(separable: list[A
     assert warning(separable) is None
 
 
-def test_same_seed_same_rows(separable: list[Accuracy]) -> None:
+def test_same_seed_same_rows_whatever_else_is_asked_for(separable: list[Accuracy]) -> None:
     torch.manual_seed(99)  # the global stream must not matter
-    assert list(augmentation(toys(), generated(), SETTINGS)) == separable
-
-
-def test_a_subset_of_seeds_gives_the_same_rows(separable: list[Accuracy]) -> None:
-    first = list(augmentation(toys(), generated(), replace(SETTINGS, seeds=1, quantum=False)))
-    assert first == [row for row in separable if row.seed == 0 and row.classifier in ("channel_means", "cnn")]
+    first = [row for row in separable if row.seed == 0]
+    assert list(augmentation(toys(), generated(), HELD_OUT, replace(SETTINGS, seeds=1))) == first
+    fewer = list(augmentation(toys(), generated(), HELD_OUT, replace(SETTINGS, seeds=1, quantum=False)))
+    assert fewer == [row for row in first if row.classifier in ("channel_means", "cnn")]
 
 
 def test_labels_that_say_nothing_give_chance() -> None:
     settings = replace(SETTINGS, k=(40,))
-    rows = list(augmentation(toys(shuffled=True), generated(), settings))
+    rows = list(augmentation(toys(shuffled=True), generated(), HELD_OUT, settings))
     for classifier in ("cnn", "quantum", "mlp"):
         assert mean(rows, classifier, "real") == pytest.approx(0.5, abs=0.15)
         assert mean(rows, classifier, "synthetic") == pytest.approx(0.5, abs=0.15)
 
 
 def test_swapped_labels_of_generated_images_are_felt(separable: list[Accuracy]) -> None:
-    rows = list(augmentation(toys(), generated(swapped=True), SETTINGS))
+    rows = list(augmentation(toys(), generated(swapped=True), HELD_OUT, SETTINGS))
     for classifier in ("cnn", "quantum", "mlp"):
         assert mean(rows, classifier, "synthetic") == 0
         assert mean(rows, classifier, "real+synthetic") < 1
@@ -117,7 +114,7 @@ def test_swapped_labels_of_generated_images_are_felt(separable: list[Accuracy]) 
 
 def test_generated_like_real_does_no_harm_and_helps_where_real_is_scarce() -> None:
     settings = replace(SETTINGS, k=(1, 20))
-    rows = list(augmentation(toys(noise=0.6), generated(noise=0.6), settings))
+    rows = list(augmentation(toys(noise=0.6), generated(noise=0.6), HELD_OUT, settings))
     for classifier in ("cnn", "quantum", "mlp"):
         few, many = ([row for row in rows if row.k in (0, k)] for k in (1, 20))
         assert mean(few, classifier, "real+synthetic") > mean(few, classifier, "real") + 0.05
@@ -128,7 +125,7 @@ def test_trivial_task_is_named() -> None:
     data = toys()
     brighter = data.images // 2 + (100 * (np.arange(len(data)) % 2)).astype(np.uint8)[:, None, None, None]
     patches = make(brighter, np.arange(len(data)) % 2, data.index.map_id)
-    rows = list(augmentation(patches, generated(), replace(SETTINGS, quantum=False, seeds=1)))
+    rows = list(augmentation(patches, generated(), HELD_OUT, replace(SETTINGS, quantum=False, seeds=1)))
     assert mean(rows, "channel_means", "real") == 1
     sentence = warning(rows)
     assert sentence is not None and "trivial: with 8 real patches" in sentence and "1.000" in sentence
@@ -142,26 +139,48 @@ def test_hidden_channels_are_not_seen() -> None:
     patches = make(images, np.arange(len(data)) % 2, data.index.map_id)
     settings = replace(SETTINGS, k=(40,), quantum=False, seeds=1)
     seen, hidden = (
-        list(augmentation(patches, generated(), each)) for each in (settings, replace(settings, hidden=("phase",)))
+        list(augmentation(patches, generated(), HELD_OUT, each))
+        for each in (settings, replace(settings, hidden=("phase",)))
     )
     assert mean(seen, "cnn", "real") > 0.95
     assert mean(hidden, "cnn", "real") == pytest.approx(0.5, abs=0.15)
 
 
-@given(st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 11)), min_size=60, max_size=90), st.integers(1, 6))
-def test_maps_are_never_shared(rows: list[tuple[int, int]], evaluation: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 11)), min_size=60, max_size=90),
+    st.lists(st.integers(1, 6), min_size=3, max_size=3),
+)
+def test_maps_are_never_shared(rows: list[tuple[int, int]], counts: list[int]) -> None:
     labels, maps = np.array(rows).T
     index = make(np.zeros((len(rows), 5, 8, 8), np.uint8), labels, maps).index  # maps may hold several labels
+    there = list(index.footer.microstructures)
+    evaluation = dict(zip(there, counts, strict=False))
     try:
         training, test = split_by_map(index, evaluation)
     except InputError:
         return
     tested = set(index.map_id[np.concatenate(list(test.values()))])
     for label, chosen in test.items():
-        pool, held_out = split(index, evaluation, label)  # a trial's own
-        assert len(chosen) >= evaluation and set(held_out) <= set(chosen) and not set(pool) & set(chosen)
+        pool, held_out = split(index, evaluation[label], label)  # a trial's own
+        assert len(chosen) >= evaluation[label] and set(held_out) <= set(chosen) and not set(pool) & set(chosen)
         assert not set(index.map_id[training[label]]) & tested
         assert set(index.microstructure[chosen]) == {label} >= set(index.microstructure[training[label]])
+
+
+def test_test_patches_are_those_no_generator_saw_where_a_smaller_split_takes_other_maps() -> None:
+    """Two maps of 10 and 100 patches: 50 fit into the large one only, 5 into either."""
+    maps = np.repeat([0, 1, 2, 3], [10, 100, 10, 100])
+    trained_on_tested = 0
+    for seed in range(8):  # the order of maps follows the content's hash
+        images = np.full((220, 5, 8, 8), seed, np.uint8)
+        index = make(images, np.repeat([0, 1], 110), maps).index
+        for label in ("bainite", "ferrite"):
+            pool, _ = split(index, 50, label)
+            _, test = split_by_map(index, {"bainite": 50, "ferrite": 50})
+            assert not set(test[label]) & set(pool)
+            _, smaller = split_by_map(index, {"bainite": 5, "ferrite": 5})
+            trained_on_tested += bool(set(smaller[label]) & set(pool))
+    assert trained_on_tested > 0  # which is why the number is the trial's own
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
@@ -182,18 +201,17 @@ def test_always_the_same_answer_is_chance_when_balanced() -> None:
     [
         ({"k": (90,)}, "k asks for 90 training patches, but outside the test maps there are 70 of bainite"),
         ({"synthetic": 41}, "there are 40 of bainite; generate more or ask for fewer"),
-        ({"evaluation": 100}, "ask for fewer or add scans"),
         ({"hidden": ("phases",)}, "hidden must be some of the channels iq, phase, kam, ks_deviation, mask, not"),
         ({"hidden": ("iq", "phase", "kam", "ks_deviation", "mask")}, "hidden must be some of"),
     ],
 )
 def test_settings_that_do_not_fit_the_patches(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):  # before the first row is asked for
-        augmentation(toys(), generated(), replace(SETTINGS, **changes))
+        augmentation(toys(), generated(), HELD_OUT, replace(SETTINGS, **changes))
 
 
 def test_data_that_cannot_be_used() -> None:
-    images, settings = toys().images, replace(SETTINGS, evaluation=5)
+    images, held_out = toys().images, dict.fromkeys(HELD_OUT, 5)
     labels = np.arange(len(images)) % 2
     for patches, message in (
         (make(images, 0 * labels, np.arange(200)), "two or more microstructures, but there are bainite"),
@@ -204,14 +222,14 @@ def test_data_that_cannot_be_used() -> None:
         ),
     ):
         with pytest.raises(InputError, match=message):
-            augmentation(patches, generated(), settings)
+            augmentation(patches, generated(), held_out, SETTINGS)
     for synthetic, message in (
         ({"ferrite": generated()["ferrite"]}, "generated images must be of bainite, ferrite as the patches"),
         ({name: each.float() for name, each in generated().items()}, "must be uint8 of shape"),
         ({name: each[:, :4] for name, each in generated().items()}, "must be uint8 of shape"),
     ):
         with pytest.raises(InputError, match=message):
-            augmentation(toys(), synthetic, settings)
+            augmentation(toys(), synthetic, held_out, SETTINGS)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from qgan.ebsd import crystal
+from qgan.errors import InputError
 
 # the ten different angles between the 24 variants (Morito et al. 2003)
 KS_ANGLES = [10.53, 14.88, 20.61, 21.06, 47.11, 49.47, 50.51, 51.73, 57.21, 60.00]
@@ -106,3 +107,34 @@ def test_nearest_equivalent_is_nearest() -> None:
     found = crystal.nearest_equivalent(q, reference)
     assert np.allclose(crystal.disorientation(found, q), 0, atol=1e-6)
     assert np.allclose(2 * np.arccos(np.sum(found * reference, axis=1)), crystal.disorientation(q, reference))
+
+
+def test_the_users_own_relation_is_bunge_angles_from_austenite_to_ferrite() -> None:
+    angles = np.degrees(crystal.to_euler(crystal.relationship("KS")))
+    own = crystal.relationship(",".join(f"{angle:.10f}" for angle in angles))
+    assert abs(own @ crystal.relationship("KS")) == pytest.approx(1)
+    assert (
+        crystal.disorientation(crystal.austenite_relations("5.77,48.19,5.77"), crystal.relationship("KS")).min() < 1e-3
+    )
+    for wrong in ("ks", "1,2", "1,2,x", "1,2,999", "nan,1,2", ""):
+        with pytest.raises(InputError, match="KS, NW or three Bunge angles") as caught:
+            crystal.relationship(wrong)
+        assert caught.value.key == "ks_relation"
+
+
+@pytest.mark.parametrize("name", ["KS", "NW", "10,45,20"])
+def test_the_nearest_relation_is_the_brute_force_minimum(name: str) -> None:
+    p, q = random(60, 9), random(60, 10)
+    for relations in (crystal.ferrite_relations(name), crystal.austenite_relations(name)):
+        ideal = crystal.Nearest.to(relations).of(p, q)
+        brute = crystal.disorientation(p[:, None], crystal.multiply(relations, q[:, None])).min(axis=1)
+        assert np.allclose(crystal.disorientation(p, ideal), brute, atol=1e-9)
+        # what it returns is one of the relations, not only as near as one
+        among = crystal.disorientation(ideal[:, None], crystal.multiply(relations, q[:, None])).min(axis=1)
+        assert np.allclose(among, 0, atol=1e-7)
+
+
+def test_many_pairs_in_strips_and_threads_are_the_pairs_one_by_one() -> None:
+    p, q = random(40_000, 11).reshape(200, 200, 4), random(200, 12)
+    assert np.array_equal(crystal.disorientation(p, q), np.stack([crystal.disorientation(each, q) for each in p]))
+    assert np.array_equal(crystal.multiply(p, q), np.stack([crystal.multiply(each, q) for each in p]))

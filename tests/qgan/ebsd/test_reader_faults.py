@@ -11,8 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
+from qgan.ebsd.channels import map_channels
+from qgan.ebsd.patches import cleaned_grains
 from qgan.ebsd.readers import read_scan
 from qgan.ebsd.scan import OTHER, Scan
+from qgan.ebsd.settings import Settings
 from qgan.errors import InputError
 
 Writer = Callable[[Path, Scan], Path]
@@ -112,6 +115,10 @@ def fault(base: Path, name: str, seed: int, folder: Path) -> None:
     assert np.isfinite(scan.euler).all() and scan.phase.max(initial=0) <= OTHER, f"{name} {seed}"
     assert np.isfinite(scan.step_um) and scan.step_um > 0, f"{name} {seed}"
     assert not any("\n" in warning for warning in scan.warnings), f"{name} {seed}"
+    try:
+        map_channels(*cleaned_grains(scan, Settings()), Settings())
+    except InputError as error:
+        assert scan.source in str(error) and "\n" not in str(error), f"{name} {seed}: {error}"
 
 
 @pytest.mark.parametrize("name", FORMATS)

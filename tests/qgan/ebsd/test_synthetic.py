@@ -17,13 +17,13 @@ def bainite() -> Patches:
     return generate("bainite", 120, 0, 32)
 
 
-def test_exactly_the_count_evenly_from_six_maps(ferrite: Patches, bainite: Patches) -> None:
+def test_exactly_the_count_evenly_from_twelve_maps(ferrite: Patches, bainite: Patches) -> None:
     for patches in (ferrite, bainite):
         assert patches.images.shape == (120, 5, 32, 32)
-        assert np.bincount(patches.index.map_id).min() >= 15
-        assert len(set(patches.index.map_id.tolist())) >= 6
+        assert np.bincount(patches.index.map_id).min() >= 8
+        assert len(set(patches.index.map_id.tolist())) >= 12
         training, evaluation = split(patches.index, 40, None)
-        assert (len(training), len(evaluation)) == (80, 40)
+        assert len(evaluation) == 40 and 120 - 40 - 15 < len(training) <= 80  # whole maps are held out
     assert ferrite.footer.recipe == "synthetic-v1 generator=2 ferrite count=120 seed=0 patch=32"
     assert recipe("bainite", 600, 0, 32) == "synthetic-v1 generator=2 bainite count=600 seed=0 patch=32"
 
@@ -42,18 +42,21 @@ def test_progress_counts_up_to_the_count() -> None:
 
 
 def test_bainite_is_bent_related_and_holds_austenite(ferrite: Patches, bainite: Patches) -> None:
-    """Levels of real scans: KAM 0.2 to 0.4 deg in ferrite, around 1.4 in lath-type steel at 0.4 um steps."""
+    """Levels of real scans: KAM 0.2 to 0.4 deg in ferrite, around 1.4 in lath-type steel at 0.4 um steps.
+
+    The two overlap on purpose: strained ferrite, granular bainite, austenite in both.
+    """
 
     def median(patches: Patches, number: int, limit: float) -> float:
         values = (KAM if number == 2 else KS_DEVIATION).decode(patches.images[:, number])
         return float(np.median(values[values <= limit]))
 
-    assert 0.2 < median(ferrite, 2, 3) < 0.6
-    assert 0.9 < median(bainite, 2, 3) < 1.7
-    assert 6 < median(ferrite, 3, 15) < 9
+    assert 0.2 < median(ferrite, 2, 3) < 0.7
+    assert 0.7 < median(bainite, 2, 3) < 1.7
+    assert 5.5 < median(ferrite, 3, 15) < 9
     assert 3.5 < median(bainite, 3, 15) < 6.2
-    assert (ferrite.images[:, 1] == 170).mean() == 0
-    assert 0.005 < (bainite.images[:, 1] == 170).mean() < 0.1
+    for patches in (ferrite, bainite):
+        assert 0.001 < (patches.images[:, 1] == 170).mean() < 0.1
     noise = [[record["flagged"] for record in patches.footer.cleaning] for patches in (ferrite, bainite)]
     assert 0.01 < np.mean(noise[0]) < 0.06 and 0.04 < np.mean(noise[1]) < 0.13
     for patches in (ferrite, bainite):

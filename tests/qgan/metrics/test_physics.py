@@ -129,7 +129,8 @@ def near(x: Bytes, rng: np.random.Generator) -> Bytes:
         (grey_background, {"mask_gap"}),
         (moved_mask, {"mask_off_centre"}),
         (torn_mask, {"mask_broken", "mask_components"}),
-        (endless_mask, {"mask_area"}),
+        # real masks that the window cuts lie in several parts, this one in one
+        (endless_mask, {"mask_area", "mask_components"}),
         (swapped_phases, {"phase_bcc", "phase_fcc", "ks_deviation_off_bcc"}),
         (bent, {"kam_distance"}),
         (unrelated, {"ks_deviation_distance"}),
@@ -180,7 +181,8 @@ def test_noise_in_one_channel_is_noise_in_all_that_can_say_so(
 
 
 def test_another_steel_is_further_than_the_floor(steel: tuple[Bytes, Bytes]) -> None:
-    ferrite = generate("ferrite", 200, 0, SIZE).images
+    ferrite = generate("ferrite", 200, 0, SIZE).images.copy()
+    ferrite[:, 1][ferrite[:, 1] == 170] = 85  # without its retained austenite
     floor, found = scores(*steel), scores(ferrite, steel[1])
     for name in ("phase_bcc", "phase_fcc", "kam_distance", "ks_deviation_distance", "ks_deviation_sentinel"):
         assert found[name] > 3 * floor[name]

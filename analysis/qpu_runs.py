@@ -1,0 +1,111 @@
+"""The final trials of a study, each with its circuits on a machine or on what stands in for one: results/STUDY/qpu."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis.errors import ResultsError
+from analysis.final_scores import ScoredCurve, final_scores
+from analysis.location import Place
+from analysis.results import SCORED, Images, Results
+from analysis.single_run import SingleRun, single_run
+from analysis.tables import TrialRecord, read_curve, read_images, read_trial
+
+LOSSES = ["evaluation", "cycle", "kind", "loss"]
+
+
+@dataclass(frozen=True)
+class QpuRun:
+    """One folder results/STUDY/qpu/RUN."""
+
+    folder: Place
+    described: dict[str, Any]  # qpu.json: arm, cell, backend, machine, update_epochs, circuits, gains, ...
+    record: TrialRecord | None
+    curve: pa.Table | None  # the columns SCORED
+    journal: dict[str, Any] | None  # journal.json; None for a simulated backend, or before the first cycle
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch of its curve."""
+        return 0 if self.curve is None else pc.max(self.curve["epoch"]).as_py() or 0
+
+    def epochs(self) -> pd.DataFrame:
+        """One row per scored epoch, like `Results.scored_epochs`; the arm is the run's name."""
+        names = ["epoch", "mmd_v", "floor_v"]
+        if self.curve is None:
+            return pd.DataFrame(columns=["arm", "cell", "replicate", *names])
+        scored: pd.DataFrame = self.curve.select(names).filter(pc.is_valid(self.curve["mmd_v"])).to_pandas()
+        place = {"arm": self.name, "cell": self.described["cell_name"], "replicate": self.described["replicate"]}
+        return scored.assign(**place)
+
+    def losses(self) -> pd.DataFrame:
+        """One row per SPSA evaluation: evaluation (1 ...), cycle (1 ...), kind: plus | minus | final, loss."""
+        calls = sorted((int(call), losses) for call, losses in (self.journal or {}).get("losses", {}).items())
+        told = [(loss, kind) for _, losses in calls for loss, kind in zip(losses, _kinds(losses), strict=True)]
+        size = int(self.described["circuits_per_cycle"])
+        rows = [(number + 1, number // size + 1, kind, loss) for number, (loss, kind) in enumerate(told)]
+        return pd.DataFrame(rows, columns=LOSSES)
+
+    def images(self) -> Images | None:
+        """Its images; None where it has written none, or they are damaged."""
+        try:
+            table, footer = read_images(self.folder / "images.parquet")
+        except ResultsError:
+            return None
+        return Images(table, footer["channels"], footer["height"], footer["width"], footer.get("step_um"))
+
+
+def qpu_runs(results: Results) -> list[QpuRun]:
+    """All final trials that have begun, by name; a damaged one is left out."""
+    home = results.folder / "qpu"
+    if not home.is_dir():
+        return []
+    folders: list[Place] = sorted(home.iterdir(), key=str)
+    found = [_read(folder) for folder in folders if (folder / "qpu.json").is_file()]
+    return [run for run in found if run is not None]
+
+
+def placed(run: QpuRun, results: Results) -> SingleRun | str:
+    """The run among the baseline's runs of its cell at the longest horizon, or why it cannot be placed."""
+    horizon = max(results.plan.horizons)
+    if run.epoch < horizon:
+        return f"at epoch {run.epoch} of {horizon}"
+    assert run.curve is not None
+    state, metrics = ScoredCurve(run.curve).score(horizon, min(results.plan.window, horizon))
+    if state != "scored":
+        return "its final window has no MMD that can be logged"
+    scores = final_scores(results)
+    rivals = scores[
+        (scores["arm"] == results.plan.baseline)
+        & (scores["cell"] == run.described["cell_name"])
+        & (scores["horizon"] == horizon)
+        & (scores["state"] == "scored")
+    ]
+    if rivals.empty:
+        return f"no run of {results.plan.baseline} is scored in its cell"
+    return single_run(metrics[0], np.asarray(rivals["mmd_v"], dtype=float))
+
+
+def _read(folder: Place) -> QpuRun | None:
+    try:
+        described = json.loads((folder / "qpu.json").read_text())
+        record = read_trial(folder)
+        curve = read_curve(folder / "curve.parquet", SCORED) if (folder / "curve.parquet").is_file() else None
+        path = folder / "journal.json"
+        journal = json.loads(path.read_text()) if path.is_file() else None
+    except (ValueError, ResultsError):
+        return None
+    return QpuRun(folder, described, record, curve, journal)
+
+
+def _kinds(losses: list[float]) -> list[str]:
+    return ["plus", "minus"] if len(losses) == 2 else ["final"]

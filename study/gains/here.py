@@ -1,0 +1,25 @@
+"""Cycles in this process, one after the other, without Ray."""
+
+from collections import deque
+
+from study.gains import evaluation as evaluations
+from study.gains.evaluation import Evaluation, Outcome
+
+
+class Here:
+    """A pool of one, for debugging and for machines without Ray."""
+
+    def __init__(self) -> None:
+        self.submitted: deque[Evaluation] = deque()
+        self.run = 0  # evaluations so far
+
+    def submit(self, evaluation: Evaluation) -> None:
+        self.submitted.append(evaluation)
+
+    def wait(self) -> tuple[Evaluation, Outcome]:
+        evaluation = self.submitted.popleft()
+        evaluations.run(evaluation)
+        self.run += 1
+        found = evaluations.outcome(evaluation)
+        assert found is not None
+        return evaluation, found

@@ -1,0 +1,44 @@
+"""The paper's ladder in one word: noiseless simulation, noisy simulation, rehearsal, hardware."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import get_args
+
+from qgan.errors import InputError
+from qgan.prior_settings import Backend
+
+SIMULATED: tuple[str, ...] = get_args(Backend)
+REHEARSED = "aria-2"  # the paper's machine
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Where the circuits of the final trial run."""
+
+    word: str  # exact | exact:aria-2 | aer:aria-2 | ... | rehearsal | rehearsal:forte-1 | qpu.forte-1 | ...
+
+    def __post_init__(self) -> None:
+        machine = self.word.removeprefix("rehearsal:").removeprefix("qpu.")
+        named = self.word.startswith(("rehearsal:", "qpu.")) and machine.replace("-", "").replace(".", "").isalnum()
+        if not (named or self.word == "rehearsal" or self.word in SIMULATED):
+            close = get_close_matches(self.word, [*SIMULATED, "rehearsal", "qpu.forte-1"], n=1)
+            hint = f" (did you mean `{close[0]}`?)" if close else ""
+            allowed = f"rehearsal, rehearsal:NAME, qpu.NAME, or one of {', '.join(SIMULATED)}"
+            raise InputError(f"must be {allowed}, not {self.word!r}{hint}", "backend")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the trial's own process simulates the circuits: no machine, no jobs."""
+        return self.word in SIMULATED
+
+    @property
+    def rehearsed(self) -> bool:
+        """Whether a server here stands in for the machine: nothing is paid."""
+        return self.word.startswith("rehearsal")
+
+    @property
+    def machine(self) -> str:
+        """The machine's name at IonQ."""
+        if self.rehearsed:
+            return f"qpu.{self.word.partition(':')[2] or REHEARSED}"
+        return self.word

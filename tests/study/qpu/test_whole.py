@@ -1,0 +1,216 @@
+"""Whole rehearsals through Ray, actor, client and HTTP server, with kills in the middle of a cycle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import ray
+
+from analysis.tables import read_curve
+from qgan.ionq.client import TOKEN_VARIABLES
+from qgan.ionq.prices import rates
+from qgan.ionq.rehearsal.server import RehearsalServer
+from study import patches, trainable
+from study.qpu import trial
+from study.qpu.actor import RESOURCE, actor
+from study.qpu.final import final
+from study.qpu.replay import theta
+from study.qpu.run import Run
+from study.spec import load
+from study.trainable import Job
+
+CIRCUITS = 15  # two cycles of 7, and one for the first codes
+STUDY = [sys.executable, "-m", "study"]
+
+Write = Callable[..., Path]
+
+
+def command(file: Path, server: RehearsalServer, *words: str) -> list[str]:
+    return [*STUDY, "qpu", str(file), "--backend", "qpu.aria-2", "--url", server.url, "--yes", *words]
+
+
+def study(*words: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*STUDY, *map(str, words)], capture_output=True, text=True, timeout=300)
+
+
+def require_paid_once(server: RehearsalServer, runs: int) -> None:
+    """Every circuit of every run has one job, and no job is another's."""
+    jobs = list(server.service.jobs.values())
+    assert len({job.key for job in jobs}) == len(jobs) == runs * CIRCUITS
+    assert {job.status for job in jobs} == {"completed"}
+
+
+def spans(server: RehearsalServer) -> list[tuple[float, float]]:
+    """From the first order of each run to the end of its last job."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for job in server.service.jobs.values():
+        assert job.key is not None
+        assert job.completed is not None
+        found.setdefault(job.key.partition("/")[0], []).append((job.submitted, job.completed))
+    return sorted((min(start for start, _ in jobs), max(end for _, end in jobs)) for jobs in found.values())
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def curve(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = pq.read_table(folder / "curve.parquet").to_pydict()
+    found.pop("seconds")
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """One Ray for all tests of this module: three trials at once would fit."""
+    for name in TOKEN_VARIABLES:
+        os.environ.pop(name, None)
+    ray.init(address="local", num_cpus=3, resources={RESOURCE: 1}, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def prepared(file: Path, server: RehearsalServer, name: str) -> tuple[Job, Run]:
+    """The final trial of a study file, as `study qpu` would run it."""
+    found = final(load(file), "qpu.aria-2")
+    folder = found.folder / name
+    run = Run(
+        folder=folder,
+        leases=file.parent / "machines",
+        machine="qpu.aria-2",
+        url=server.url,
+        ansatz=found.ansatz,
+        shots=found.prior.shots,
+        rates=rates("qpu.aria-2"),
+        max_usd=1000.0,
+    )
+    return trainable.job(found.study, found.planned, patches.file(found.study), folder), run
+
+
+def angles(file: Path, folder: Path) -> list[float]:
+    return theta(folder / "checkpoint.pt", final(load(file), "qpu.aria-2"))
+
+
+def simulated(file: Path, server: RehearsalServer) -> list[float]:
+    """What the trial comes to where nothing goes wrong: in this process, without Ray, on a server of its own."""
+    from dataclasses import replace
+
+    from qgan.ionq.client import Ionq
+    from qgan.ionq.jobs import PaidJobs
+    from qgan.ionq.sampler import IonqSampler
+    from study.qpu.run import ON_THIS_MACHINE
+
+    with RehearsalServer() as another:
+        job, run = prepared(file, another, f"fault-free-{file.stem}")
+        service = Ionq("qpu.aria-2", another.url)
+        with PaidJobs(run.journal, service, run.ansatz, run.rates, max_usd=1e9, patience=ON_THIS_MACHINE) as jobs:
+            trainable.run(replace(job, sampler=IonqSampler(run.ansatz, jobs)), lambda epoch: None, raise_errors=True)
+    return angles(file, job.folder)
+
+
+def begin(job: Job, run: Run) -> Any:
+    """A trial on a worker of its own, begun again where its process dies."""
+    return ray.remote(num_cpus=1, max_retries=5)(lambda: trial.train(job, run, lambda epoch: None)).remote()
+
+
+def test_two_trials_one_machine_and_kills_of_trial_and_actor(
+    cluster: None, write: Write, server: RehearsalServer
+) -> None:
+    file, other = write(0), write(1, "other.yaml")
+    first, second = prepared(file, server, "first"), prepared(other, server, "second")
+    done = server.service.jobs
+    one = begin(*first)
+    wait_for(lambda: len(done) >= 1)
+    two = begin(*second)
+    wait_for(lambda: len(done) >= 4)  # in the first cycle
+    os.kill(_process(first[0]), signal.SIGKILL)
+    wait_for(lambda: len(done) >= 7)
+    waits = ray.get(actor().look.remote(second[1], 0))["waits_for"]
+    assert waits is None or "tiny/first" in waits
+    ray.kill(actor(), no_restart=False)
+    wait_for(lambda: len(done) >= CIRCUITS + 5)
+    os.kill(_process(second[0]), signal.SIGKILL)
+    wait_for(lambda: len(done) >= CIRCUITS + 10)
+    ray.kill(actor(), no_restart=False)
+    assert [ended.ended for ended in ray.get([one, two], timeout=240)] == ["done", "done"]
+    require_paid_once(server, 2)
+    (_, ended), (begun, _) = spans(server)
+    assert ended <= begun
+    assert angles(file, first[0].folder) == simulated(file, server)
+    assert angles(other, second[0].folder) == simulated(other, server)
+
+
+def test_a_second_cluster_is_kept_out(cluster: None, write: Write, server: RehearsalServer) -> None:
+    from study.lease import Lease
+    from study.storage import storage_of
+
+    file = write()
+    _, run = prepared(file, server, "only")
+    with Lease(storage_of(run.leases), run.machine).hold() as mine:  # as another cluster's actor would
+        assert mine
+        asked = ray.get(actor().ask.remote(run, "holder", "who"))
+        assert asked.startswith("qpu.aria-2 is used by another cluster: process")
+        assert not server.service.jobs
+    ray.get(actor().leave.remote("holder"))
+
+
+def test_the_machine_refuses(cluster: None, write: Write, server: RehearsalServer) -> None:
+    from dataclasses import replace
+
+    job, run = prepared(write(), server, "refused")
+    for machine, told in (("qpu.aria-1", "is retired"), ("qpu.forte-9", "the nearest is qpu.forte-1")):
+        ended = ray.get(begin(job, replace(run, machine=machine)))
+        assert ended.ended == "refused"
+        assert told in ended.told
+    ended = ray.get(begin(job, replace(run, max_usd=20.0)))  # one circuit, not two more
+    assert ended.ended == "stopped"
+    assert "raise the cap (--max-usd) to go on" in ended.told
+    assert len(server.service.jobs) == 1
+
+
+def test_everything_killed_in_a_cycle_and_gone_on_with(write: Write, server: RehearsalServer, tmp_path: Path) -> None:
+    file = write()
+    words = command(file, server, "--max-usd", "300")
+    first = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(server.service.jobs) >= 5)
+    processes = [psutil.Process(first.pid), *psutil.Process(first.pid).children(recursive=True)]
+    for process in processes:  # the driver first: then Ray, its head, actor and worker
+        process.kill()
+    first.wait()
+    again = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "circuits are measured already" in again.stdout
+    require_paid_once(server, 1)
+    (folder,) = [path.parent for path in tmp_path.glob("results/tiny/qpu/*/qpu.json")]
+    assert angles(file, folder) == simulated(file, server)
+    # the journal's summary, and the run again from its journal
+    summary = json.loads((folder / "journal.json").read_text())
+    assert summary["orders"]["result"] == CIRCUITS
+    assert summary["charged_usd"] == pytest.approx(summary["spent_usd"])
+    assert len(summary["cycles"]) == 2
+    assert sum(map(len, summary["losses"].values())) == CIRCUITS - 1
+    replayed = study("qpu", "--replay", folder)
+    assert replayed.returncode == 0, replayed.stderr
+    assert "the recorded one, bit for bit" in replayed.stdout
+    (debug,) = tmp_path.glob("results/tiny/debug/replay-*")
+    assert curve(debug) == curve(folder)
+    assert read_curve(folder / "curve.parquet").num_rows == 6
+
+
+def _process(job: Job) -> int:
+    """Of the trial's last attempt, once it runs."""
+    path = job.folder / "trial.json"
+    wait_for(path.exists)
+    return int(json.loads(path.read_text())["attempts"][-1]["process"])
