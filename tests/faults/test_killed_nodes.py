@@ -19,12 +19,13 @@ from study.trainable import job, run
 
 ROUNDS = 20
 NODES = 2
+EPOCHS = 60
 STUDY = """\
 study: nodes
 data: {{source: {patches}, evaluation: 40}}
 arms: {{bernoulli: {{prior: bernoulli}}, qcbm: {{prior: qcbm, gradient: exact, update_every: 2, train_epochs: 40}}}}
 baseline: bernoulli
-grid: {{latent_dim: [3], images: [16, 32], epochs: [60]}}
+grid: {{latent_dim: [3], images: [16, 32], epochs: [{epochs}]}}
 replicates: {replicates}
 train: {{batch_size: 8, width: 4}}
 score: {{images: 20, window: 3, draws: 50}}
@@ -106,6 +107,12 @@ def sweep(path: Path, address: str, *words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def trials_run(path: Path) -> bool:
+    """Whether some trial has begun and not ended."""
+    ledger = Ledger(load(path).folder)
+    return "running" in ledger.look(ledger.begun(), EPOCHS).states.values()
+
+
 def curve(folder: Path) -> dict[str, Any]:
     table: dict[str, Any] = pq.read_table(folder / "curve.parquet").to_pydict()
     table.pop("seconds")
@@ -119,12 +126,12 @@ def test_nodes_killed_at_random_instants(cluster: Nodes, tmp_path: Path, patches
     kills, replicates = 0, 0
     while kills < ROUNDS:  # the study grows as long as there are nodes to kill
         replicates += 3
-        path.write_text(STUDY.format(patches=patches_file, folder=tmp_path, replicates=replicates))
+        path.write_text(STUDY.format(patches=patches_file, folder=tmp_path, replicates=replicates, epochs=EPOCHS))
         running = sweep(path, cluster.address, "--retry", "failed")
         while running.poll() is None:
-            until = time.monotonic() + chance.uniform(2, 12)
-            while running.poll() is None and time.monotonic() < until:
+            while running.poll() is None and not trials_run(path):
                 time.sleep(0.1)
+            time.sleep(chance.uniform(0, 4))
             if running.poll() is None and kills < ROUNDS:
                 cluster.kill(chance.randrange(NODES))
                 kills += 1
