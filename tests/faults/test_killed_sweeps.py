@@ -112,7 +112,7 @@ def test_killed_launchers_and_workers(rounds: int, whole: Path, tmp_path: Path, 
             process = launch(file)
             for victim in victims:
                 kills[victim] += kill(process, file, victim, chance)
-            told, _ = process.communicate(timeout=300)
+            told, _ = process.communicate(timeout=900)
             assert process.returncode in (0, -signal.SIGKILL), told
         assert process.returncode == 0, told
         check(file, whole)

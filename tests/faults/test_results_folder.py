@@ -34,7 +34,7 @@ def remount(folder: Path, options: str) -> None:
 
 
 def study(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*STUDY, *map(str, words)], capture_output=True, text=True, cwd=folder, timeout=300)
+    return subprocess.run([*STUDY, *map(str, words)], capture_output=True, text=True, cwd=folder, timeout=900)
 
 
 def refused(done: subprocess.CompletedProcess[str], words: str) -> None:

@@ -1,0 +1,174 @@
+"""What the launcher makes of workers that die: resumed, until three in a row came to no new checkpoint."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray
+
+from analysis.tables import TrialRecord
+from study.gate import Gate
+from study.launch import _Scheduler, _Watch
+from study.ledger import Snapshot, TrialFolder
+from study.plan import Look, look
+from study.progress import Progress, duration
+from study.provenance import mixed_revisions
+from study.trainable import job
+
+
+@pytest.fixture
+def here(study_file: Path) -> Look:
+    return look(study_file)
+
+
+@pytest.fixture
+def watch(here: Look, patches_file: Path) -> _Watch:
+    study = here.study
+    jobs = {each.key: job(study, each, patches_file, study.folder / "trials" / each.key) for each in here.planned}
+    lease = here.ledger.lease()
+    assert lease.acquire()
+    return _Watch(jobs, here, Progress(here, list(jobs)), Gate(study.budget, 0.0, here.now.records, lease))
+
+
+def died(key: str, error: Exception | None = None) -> Any:
+    """A trial as Tune shows it."""
+    error = error or ray.exceptions.RayActorError()
+    return SimpleNamespace(
+        config={"key": key}, get_error=lambda: error, last_result={}, status="PENDING", PENDING="PENDING"
+    )
+
+
+def begin(watch: _Watch, key: str, checkpoint: int | None) -> None:
+    """An attempt as the worker records it."""
+    folder: TrialFolder = watch.ledger.trial(key)
+    record = folder.begin(key, trial={}, command="study trial", provenance={})
+    record.attempts[-1]["checkpoint"] = checkpoint
+    folder.write_record(record)
+
+
+def record(watch: _Watch, key: str) -> TrialRecord:
+    found = watch.ledger.trial(key).record()
+    assert found is not None
+    return found
+
+
+def test_three_attempts_in_a_row_without_a_checkpoint_are_a_failure(watch: _Watch) -> None:
+    key = next(iter(watch.jobs))
+    for checkpoint in (None, None, 3, None, None):
+        begin(watch, key, checkpoint)
+        watch.on_trial_recover(0, [], died(key))
+        assert record(watch, key).status == "running"
+        assert key not in watch.settled
+    begin(watch, key, None)
+    watch.on_trial_recover(0, [], died(key))
+    failure = record(watch, key)
+    assert failure.status == "failed"
+    assert failure.cause is not None
+    assert "3 times in a row without a new checkpoint" in failure.cause["error"]
+    assert key in watch.settled  # and the scheduler takes it out of Tune's queue:
+    stopped = []
+    waiting = died(key)
+    _Scheduler(watch.gate, watch.settled).choose_trial_to_run(
+        SimpleNamespace(get_live_trials=lambda: {"": waiting}.values(), stop_trial=stopped.append)
+    )
+    assert stopped == [waiting]
+
+
+def test_a_worker_that_dies_before_it_begins_counts_too(watch: _Watch) -> None:
+    key = next(iter(watch.jobs))
+    for expected in ("running", "running", "failed"):
+        watch.on_trial_error(0, [], died(key))
+        assert record(watch, key).status == expected
+    assert [attempt["ended"] for attempt in record(watch, key).attempts] == ["lost", "lost", "failed"]
+
+
+def test_a_worker_that_dies_after_its_last_word_has_done_its_work(watch: _Watch) -> None:
+    key = next(iter(watch.jobs))
+    begin(watch, key, 6)
+    folder = watch.ledger.trial(key)
+    done = record(watch, key)
+    done.attempts[-1]["ended"] = "done"
+    folder.write_record(TrialRecord(**{**vars(done), "status": "done", "horizon": 6, "epoch": 6}))
+    watch.on_trial_recover(0, [], died(key))
+    assert record(watch, key).status == "done"
+    assert key in watch.settled
+    assert watch.gate.ended == 1
+
+
+def test_an_error_of_the_program_is_a_failure_at_once(watch: _Watch) -> None:
+    key = next(iter(watch.jobs))
+    begin(watch, key, None)
+    watch.on_trial_error(0, [], died(key, ValueError("first line\nlast line")))
+    failure = record(watch, key)
+    assert failure.cause is not None
+    assert failure.cause["error"] == "last line"
+
+
+def test_a_finished_trial_of_an_earlier_horizon_is_not_taken_for_this_launchs(watch: _Watch) -> None:
+    key = next(iter(watch.jobs))
+    begin(watch, key, 3)
+    watch.attempts[key] = 1  # as it was when the launch began
+    watch._take_note(key, {})
+    assert key not in watch.settled
+    assert watch.progress.states[key] == "pending"
+
+
+def test_results_that_cannot_be_kept_close_the_gate(watch: _Watch) -> None:
+    trial = died(next(iter(watch.jobs)))
+    trial.last_result = {"trouble": "results/x: No space left on device"}
+    watch.on_trial_complete(0, [], trial)
+    assert watch.gate.closed is not None
+    assert watch.gate.closed.exit_code == 1
+
+
+def test_time_left_adds_up(here: Look) -> None:
+    keys = list(here.states)
+    progress = Progress(here, keys)
+    assert set(progress.seconds_left().values()) == {None}
+    each = here.planned[0]  # 16 images; the other cell has 32
+    for other in here.planned[:2]:
+        progress.epoch(other.key, 2, 2 * 3.0 if other is each else 2 * 6.0, 1.0)
+    left = progress.seconds_left()
+    shared = {place: sum((other.cell_name, other.arm) == place for other in here.planned) for place in left}
+    assert set(shared.values()) == {2}
+    place = each.cell_name, each.arm
+    assert left[place] == pytest.approx((4 + 6) * 3.0 / 2)  # two at once
+    assert all(seconds is not None for seconds in left.values())
+    progress.ended(each.key, "done", "")
+    assert progress.seconds_left()[place] == pytest.approx(6 * 3.0)  # one at once
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (42.4, "42 s"), (89, "89 s"), (90, "2 min"), (7200, "2.0 h"), (2e5, "2.3 days")]
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_mixed_revisions_are_told() -> None:
+    one, other = {"git": {"revision": "a" * 40, "dirty": False}}, {"git": {"revision": "a" * 40, "dirty": True}}
+    assert mixed_revisions([one, one, {"git": None}, {}]) is None
+    told = mixed_revisions([one, one, other])
+    assert told is not None
+    assert "2 by aaaaaaaaaaaa, 1 by aaaaaaaaaaaa with changes that are not committed" in told
+
+
+def test_a_later_attempt_supersedes_an_earlier_one(watch: _Watch) -> None:
+    from study.ledger import Superseded
+
+    key = next(iter(watch.jobs))
+    folder: TrialFolder = watch.ledger.trial(key)
+    first = folder.begin(key, trial={}, command="study trial", provenance={})
+    folder.require_current(first)
+    second = folder.begin(key, trial={}, command="study trial", provenance={})
+    folder.require_current(second)
+    with pytest.raises(Superseded):
+        folder.require_current(first)
+
+
+def test_a_snapshot_counts_trials_that_are_not_planned(here: Look, watch: _Watch) -> None:
+    begin(watch, "f" * 16, None)
+    now: Snapshot = here.again().now
+    assert "f" * 16 in now.records
+    assert "f" * 16 not in now.states
