@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from analysis.errors import ResultsError
+from analysis.location import Place, parquet
 from analysis.tables import CANDIDATES, CYCLES
 
 GAINS = ("a", "c", "A", "alpha", "gamma")
@@ -29,20 +28,26 @@ class GainsSearch:
         return "log MMD" if self.found is not None and self.found["objective"] == "log_mmd" else "final loss"
 
 
-def read_gains(folder: Path) -> GainsSearch | None:
+def read_gains(folder: Place) -> GainsSearch | None:
     """The search in a study's results folder; None where there was none, ResultsError where it is damaged."""
     home = folder / "gains"
     if not (home / "candidates.parquet").exists():
         return None
     try:
-        candidates = pq.read_table(home / "candidates.parquet", schema=CANDIDATES).to_pandas()
+        candidates = _table(home / "candidates.parquet", CANDIDATES)
         if not (home / "gains.json").exists():
             return GainsSearch(candidates, CYCLES.empty_table().to_pandas(), None)
-        cycles = pq.read_table(home / "cycles.parquet", schema=CYCLES).to_pandas()
+        cycles = _table(home / "cycles.parquet", CYCLES)
         found = json.loads((home / "gains.json").read_text())
         if not (isinstance(found, dict) and found["schema"] == 1):
             raise ValueError("another schema")
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        first = str(error).splitlines()[0]
+        first = str(error).partition("\n")[0]
         raise ResultsError(f"{home}: is damaged ({first}); the command `study gains` writes it anew") from None
     return GainsSearch(candidates, cycles, found)
+
+
+def _table(path: Place, schema: pa.Schema) -> pd.DataFrame:
+    """A table of just these columns; KeyError where one is missing."""
+    frame: pd.DataFrame = parquet(path).read().select(schema.names).cast(schema).to_pandas()
+    return frame
