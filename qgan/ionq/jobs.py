@@ -54,6 +54,10 @@ class Measures(Protocol):
         ...
 
 
+def _silent(line: str) -> None:
+    """Nobody listens."""
+
+
 class PaidJobs:
     """The jobs of one run on one machine. Holds the run's folder from `open` to `close`, or in a `with`."""
 
@@ -69,7 +73,7 @@ class PaidJobs:
         degraded: bool = False,  # accept a machine that is in a bad state
         retry_failed: bool = False,  # order anew what the service let fail; it was not charged
         patience: Patience | None = None,
-        say: Callable[[str], None] = lambda line: None,  # what a person should know while it happens
+        say: Callable[[str], None] = _silent,  # what a person should know while it happens
     ) -> None:
         self.journal = Journal(folder)
         self.service = service

@@ -101,7 +101,7 @@ def repeated(folder: Path, url: str) -> torch.Tensor:
     return theta
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("count", [30, pytest.param(1000, marks=pytest.mark.faults)])
 def test_injected_faults_cost_nothing_and_lose_nothing(count: int, tmp_path: Path) -> None:
     chance = random.Random(count)
     happened: Counter[str] = Counter()
@@ -175,7 +175,7 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.parametrize("every", [41, pytest.param(1, marks=pytest.mark.faults)])
+@pytest.mark.parametrize("every", [83, pytest.param(1, marks=pytest.mark.faults)])
 def test_a_process_killed_at_any_step_of_the_journal(every: int, tmp_path: Path) -> None:
     """SIGKILL before, within and after every record and every order; then once more later on; then to the end."""
     root = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from qgan.ionq.rehearsal.server import RehearsalServer
 
 ANSATZ = Ansatz(2)
 QUICK = Patience(
-    first_poll_s=0.002, longest_poll_s=0.02, settle_s=0.12, give_up_s=60.0, drift_s=0.0, orders=3
-)  # a job is listed within 120 ms
+    first_poll_s=0.002, longest_poll_s=0.02, settle_s=0.05, give_up_s=60.0, drift_s=0.0, orders=3
+)  # a job is listed within 50 ms
 
 Serve = Callable[..., RehearsalServer]
 Jobs = Callable[..., PaidJobs]

@@ -29,9 +29,10 @@ from qgan.ionq.journal import Order
 from qgan.ionq.noise import Noise
 from qgan.ionq.prices import RATES
 from qgan.ionq.rehearsal.catalogue import machines
+from qgan.ionq.rehearsal.server import RehearsalServer
 from qgan.ionq.replay import Replay
 from qgan.ionq.sampler import IonqSampler
-from tests.qgan.ionq.conftest import ANSATZ, QUICK, Jobs, Serve, theta
+from tests.qgan.ionq.conftest import ANSATZ, QUICK, Jobs, theta
 
 NEVER = 1e6  # seconds in a queue, until the test says otherwise
 
@@ -60,12 +61,16 @@ def measured(server, jobs_on: Jobs, **options) -> list[list[int]]:
         return jobs.measure(0, theta(), 20)
 
 
-@pytest.fixture
-def expected(serve: Serve, tmp_path) -> list[list[int]]:
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> list[list[int]]:
     """What two circuits measure where nothing goes wrong."""
-    with PaidJobs(
-        tmp_path / "expected", Ionq("qpu.aria-2", serve().url), ANSATZ, RATES["qpu.aria-2"], max_usd=1e9, patience=QUICK
-    ) as jobs:
+    folder = tmp_path_factory.mktemp("expected")
+    with (
+        RehearsalServer() as server,
+        PaidJobs(
+            folder, Ionq("qpu.aria-2", server.url), ANSATZ, RATES["qpu.aria-2"], max_usd=1e9, patience=QUICK
+        ) as jobs,
+    ):
         return jobs.measure(0, theta(), 20)
 
 
@@ -106,7 +111,7 @@ def test_whatever_the_service_answers_each_point_is_paid_once(serve, jobs_on, ex
 def test_a_job_that_the_list_shows_late_is_waited_for(serve, jobs_on, expected):
     server = serve()
     submit = server.service.submit  # one fault per request: the list lags by hand
-    server.service.submit = lambda body, **_: submit(body, lag_s=0.06)
+    server.service.submit = lambda body, **_: submit(body, lag_s=0.025)
     server.faults.rules = serve("post:504:after").faults.rules
     assert measured(server, jobs_on) == expected
     assert len(paid(server)) == 2
@@ -463,6 +468,8 @@ def test_the_token_is_in_nothing_that_a_run_leaves_behind(serve, jobs_on, tmp_pa
 def test_everything_that_travels_can_be_pickled(serve, jobs_on):
     with jobs_on(serve()) as jobs:
         jobs.measure(0, theta(), 20)
+        closed = pickle.loads(pickle.dumps(jobs_on(serve())))
+        assert closed.journal.orders == jobs.journal.orders
         journal = pickle.loads(pickle.dumps(jobs.journal))
         assert journal.orders == jobs.journal.orders
         assert pickle.loads(pickle.dumps(Patience())) == Patience()

@@ -75,7 +75,7 @@ def test_a_trial_stopped_anywhere_buys_nothing_twice_and_ends_the_same(patches, 
     assert not np.allclose(theta, ansatz.initial_angles(0.5, torch.Generator().manual_seed(0)), atol=0.1)
 
     server = serve()
-    for calls in (0, 1, 3, 2, 4):  # before the first pool, at the first point, inside both cycles
+    for calls in (0, 3, 4):  # before the first pool, inside both cycles
         with jobs("run", server.url) as some:
             sampler = Interrupted(ansatz, some)
             sampler.left = calls
