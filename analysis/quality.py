@@ -7,10 +7,11 @@ within   the fault is at most ORDER times the floor's: as near to the ideal as r
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -94,16 +95,22 @@ def full_scores(results: Results) -> pd.DataFrame:
 
     NaN marks a score without a meaning, or real images without such a score; rows of unknown scores are left out.
     """
-    frames, tables = [], results.full_scores()
-    for trial in results.plan.trials:
-        if trial.key in tables:
-            found = tables[trial.key].to_pandas()
-            place = {"key": trial.key, "arm": trial.arm, "cell": trial.cell_name, "replicate": trial.replicate}
-            frames.append(found[found["score"].isin(QUALITY)].assign(**place))
-    if not frames:
+    tables = results.full_scores()
+    found = [trial for trial in results.plan.trials if trial.key in tables]
+    if not found:
         return pd.DataFrame(columns=FRAME)
-    whole: pd.DataFrame = pd.concat(frames, ignore_index=True)[FRAME]
-    return whole.astype({"value": float, "floor": float})
+    # one frame of all tables: a frame each takes longer than reading them
+    lengths = [len(tables[trial.key]) for trial in found]
+    places: dict[str, list[Any]] = {
+        "key": [trial.key for trial in found],
+        "arm": [trial.arm for trial in found],
+        "cell": [trial.cell_name for trial in found],
+        "replicate": [trial.replicate for trial in found],
+    }
+    whole: pd.DataFrame = pa.concat_tables([tables[trial.key] for trial in found]).to_pandas()
+    whole = whole.assign(**{name: np.repeat(each, lengths) for name, each in places.items()})
+    known: pd.DataFrame = whole.loc[whole["score"].isin(QUALITY), FRAME].reset_index(drop=True)
+    return known.astype({"value": float, "floor": float})
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:
