@@ -1,0 +1,57 @@
+"""Nothing is ordered that was not confirmed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from qgan.ionq.journal import Journal
+from qgan.ionq.machines import Machine
+from qgan.ionq.prices import rates
+from study.commands.qpu import _allowed
+from study.qpu.final import final
+from study.qpu.money import bill
+from study.spec import load
+
+Write = Callable[..., Path]
+ARIA = Machine("qpu.aria-2", "available", 25, False, None, None, ("ms",))
+
+
+@pytest.mark.parametrize(
+    ("backend", "cap", "yes", "typed", "allowed", "said"),
+    [
+        ("qpu.aria-2", None, False, "191 qpu.aria-2\n", 191.0, "type: 191 qpu.aria-2"),
+        ("qpu.aria-2", 250.0, False, "191 qpu.aria-2\n", 250.0, ""),
+        ("qpu.aria-2", None, False, "yes\n", None, "not confirmed, nothing is ordered"),
+        ("qpu.aria-2", None, False, "191\n", None, "not confirmed"),
+        ("qpu.aria-2", None, False, "", None, "--yes --max-usd"),
+        ("qpu.aria-2", 200.0, True, "", 200.0, ""),
+        ("qpu.aria-2", 100.0, True, "", None, "more than the cap of $100.00"),
+        ("rehearsal", None, False, "", 191.0, "nothing is paid"),
+        ("rehearsal", 10.0, False, "", None, "more than the cap"),
+    ],
+)
+def test_confirmation(
+    write: Write,
+    tmp_path: Path,
+    backend: str,
+    cap: float | None,
+    yes: bool,
+    typed: str,
+    allowed: float | None,
+    said: str,
+) -> None:
+    found = final(load(write()), backend)
+    planned = bill(found, ARIA, rates("qpu.aria-2"), Journal(tmp_path / "journal"))
+    got: list[float | None] = []
+
+    @click.command()
+    def command() -> None:
+        got.append(_allowed(found, planned, cap, yes))
+
+    done = CliRunner().invoke(command, input=typed)
+    assert done.exception is None
+    assert got == [allowed]
+    assert said in done.output
