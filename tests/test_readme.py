@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,10 +36,8 @@ def shrink(path: Path) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "search_spaces").mkdir()
-    smoke = folder / "search_spaces/smoke.yaml"
-    smoke.write_text((ROOT / "search_spaces/smoke.yaml").read_text())
-    shrink(smoke)
+    shutil.copytree(ROOT / "search_spaces", folder / "search_spaces")
+    shrink(folder / "search_spaces/smoke.yaml")
     real = sorted(SCANS.glob("bcc_lath_slices/*.ANG"))
     (folder / "scans").mkdir()
     for path in real:
