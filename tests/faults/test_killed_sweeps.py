@@ -45,7 +45,12 @@ def write(folder: Path, patches_file: Path, name: str) -> Path:
 
 def launch(file: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [*RUN, str(file)], cwd=file.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*RUN, str(file)],
+        cwd=file.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # Ray's processes end with their group, which must not be this one
     )
 
 
