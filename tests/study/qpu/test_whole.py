@@ -103,7 +103,7 @@ def angles(file: Path, folder: Path) -> list[float]:
     return theta(folder / "checkpoint.pt", final(load(file), "qpu.aria-2"))
 
 
-def fault_free(file: Path) -> list[float]:
+def fault_free(file: Path, seed: int = 0) -> list[float]:
     """What the trial comes to where nothing goes wrong: in this process, without Ray, on a server of its own."""
     from dataclasses import replace
 
@@ -112,7 +112,7 @@ def fault_free(file: Path) -> list[float]:
     from qgan.ionq.sampler import IonqSampler
     from study.qpu.run import ON_THIS_MACHINE
 
-    with RehearsalServer() as another:
+    with RehearsalServer(seed=seed) as another:  # which seeds the shots
         job, run = prepared(file, another, f"fault-free-{file.stem}")
         service = Ionq("qpu.aria-2", another.url)
         with PaidJobs(run.journal, service, run.ansatz, run.rates, max_usd=1e9, patience=ON_THIS_MACHINE) as jobs:
@@ -173,7 +173,7 @@ def test_faults_and_kills_at_random(cluster: None, write: Write, tmp_path: Path,
         (_, ended), (begun, _) = spans(server)
         assert ended <= begun
         for path, (job, _) in zip((file, other), trials, strict=True):
-            assert angles(path, job.folder) == fault_free(path)
+            assert angles(path, job.folder) == fault_free(path, seed)
 
 
 def test_a_second_cluster_is_kept_out(cluster: None, write: Write, server: RehearsalServer) -> None:
