@@ -149,6 +149,8 @@ def _run(path: Path, nodes: int, trials: int, seconds: float) -> None:
     busy = sum((datetime.fromisoformat(e) - datetime.fromisoformat(s)).total_seconds() for s, e in attempts)
     span = (max(datetime.fromisoformat(end) for _, end in attempts) - first).total_seconds()
     done = sum(each.status == "done" for each in records)
+    if gate.closed is not None:
+        print(f"stopped: {gate.closed.reason}")
     for cause in {each.cause["error"] for each in records if each.cause}:
         print(f"failed: {cause}")
     ideal = trials * seconds / nodes
