@@ -19,6 +19,7 @@ from typing import Any
 from analysis.findings import Findings
 from analysis.sections import (
     curves,
+    downstream,
     failures,
     gains,
     images,
@@ -53,6 +54,7 @@ SECTIONS = [
     Section("curves", "MMD against epoch", curves.values),
     Section("images", "Images", images.values),
     Section("quality", "Full scores", quality.values),
+    Section("downstream", "Worth to a classifier", downstream.values),
     Section("prior", "Trained priors", prior.values),
     Section("gains", "Search of SPSA's gains", gains.values),
     Section("failures", "Cost and failures", failures.values),
