@@ -7,20 +7,17 @@ from functools import cache
 
 import pytest
 
-BUCKET = "study-tests"
-
 
 @cache
 def start() -> str:
     """Its URL; boto3, pyarrow and the processes that tests start find it in the environment."""
     server = pytest.importorskip("moto.server")
-    boto3 = pytest.importorskip("boto3")
+    pytest.importorskip("boto3")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line per request
     running = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     running.start()
     url = "http://{}:{}".format(*running.get_host_and_port())
     os.environ.update(environment(url))
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
     return url
 
 
@@ -36,6 +33,11 @@ def environment(url: str) -> dict[str, str]:
 
 
 def place() -> str:
-    """A folder on it that nobody has used."""
+    """A folder on it that nobody has used, in a bucket of its own: whoever pretends an AWS account in this process
+    makes all buckets that were there before vanish."""
     start()
-    return f"s3://{BUCKET}/{uuid.uuid4().hex[:8]}"
+    import boto3
+
+    bucket = f"study-tests-{uuid.uuid4().hex[:8]}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/folder"
