@@ -7,7 +7,7 @@ import analysis
 from analysis.errors import ResultsError
 from analysis.sections import SECTIONS
 
-OPTIONAL = {"single", "qpu", "prior", "gains"}  # only where the study has such trials
+OPTIONAL = {"single", "qpu", "prior", "gains", "downstream"}  # only where the study has such trials
 VOID = {"meta", "link", "img", "br", "path", "use"}
 
 
