@@ -8,7 +8,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -260,6 +260,17 @@ def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources) -> None:
 
 
 @contextmanager
+def signals_to(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM call `handler` inside, and afterwards what they called before."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, each in before.items():
+            signal.signal(number, each)
+
+
+@contextmanager
 def _signals(gate: Gate, progress: Progress) -> Iterator[None]:
     """Ctrl-C once drains, twice stops; a batch system that sends SIGTERM wants an end soon."""
 
@@ -272,12 +283,8 @@ def _signals(gate: Gate, progress: Progress) -> Iterator[None]:
             progress.say("stopping now: trials go on from their last checkpoints another time")
             os.kill(os.getpid(), signal.SIGUSR1)  # on which Tune ends
 
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals_to(interrupted):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job]) -> None:

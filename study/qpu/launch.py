@@ -174,12 +174,8 @@ def _signals(watch: _Watch) -> Iterator[None]:
         else:
             stop("detached", "detached: what is ordered stays ordered, and the same command goes on with it")
 
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with launch.signals_to(interrupted):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _on_worker(config: dict[str, Any], job: Job, run: Run | None) -> None:
