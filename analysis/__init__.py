@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.answer import convergence_answers, sensitivity, summary
-    from analysis.confirm import confirm, select
+    from analysis.confirm import confirm, confirmed, select
     from analysis.convergence import compare_area, compare_epochs, convergence
     from analysis.effects import Comparison, compare, compare_scores
     from analysis.errors import ResultsError
@@ -38,6 +38,7 @@ __all__ = [
     "compare_epochs",
     "compare_scores",
     "confirm",
+    "confirmed",
     "convergence",
     "convergence_answers",
     "final_scores",
@@ -64,6 +65,7 @@ _HOMES = {
     "compare_epochs": "analysis.convergence",
     "compare_scores": "analysis.effects",
     "confirm": "analysis.confirm",
+    "confirmed": "analysis.confirm",
     "convergence": "analysis.convergence",
     "convergence_answers": "analysis.answer",
     "final_scores": "analysis.final_scores",

@@ -8,11 +8,30 @@ import numpy as np
 import pandas as pd
 
 from analysis.effects import compare_scores
+from analysis.final_scores import final_scores
 from analysis.inference import holm
+from analysis.results import Results
 
 SELECTION = ["arm", "cell", "horizon", "d", "pairs", "chosen"]
 CONFIRMED = ["arm", "cell", "horizon", "d", "low", "high", "error", "p", "p_holm", "planned", "pairs", "failed"]
 CONFIRMED += ["unfinished", "d_selection", "pairs_selection", "reason"]
+
+
+def confirmed(results: Results) -> pd.DataFrame | None:
+    """Every arm's best cells on fresh replicates, as the study file declares in `confirm:` (see `confirm`); else None.
+
+    Replicates below `fresh_from` choose at the longest horizon that all of them can be compared at; Holm's correction
+    is over the chosen cells of all arms.
+    """
+    plan = results.plan
+    if plan.confirm is None:
+        return None
+    scores, baseline = final_scores(results), plan.baseline
+    old = scores["replicate"] < plan.confirm["fresh_from"]
+    seen, fresh = scores[old], scores[~old]
+    rivals = [arm for arm in plan.arms if arm != baseline]
+    chosen = [select(seen, baseline, arm=arm, count=plan.confirm["cells"]) for arm in rivals]
+    return confirm(pd.concat(chosen, ignore_index=True), seen, fresh, baseline) if chosen else None
 
 
 def select(

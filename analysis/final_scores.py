@@ -68,10 +68,10 @@ class ScoredCurve:
             return "unscored", [np.nan] * len(METRICS)
         if not can_be_logged(metrics[0]).all():
             return "invalid", [np.nan] * len(METRICS)
-        return "scored", [_mean(values) for values in metrics]
+        return "scored", [known_mean(values) for values in metrics]
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def known_mean(values: NDArray[np.float64]) -> float:
     """Of the values that are there; NaN without any."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else np.nan

@@ -5,6 +5,7 @@ from functools import cached_property
 import pandas as pd
 
 from analysis import export, quality
+from analysis.confirm import confirmed
 from analysis.effects import Comparison, compare
 from analysis.figures import arm_colours, smooth
 from analysis.gains import GainsSearch, read_gains
@@ -52,6 +53,11 @@ class Findings:
     def comparison(self) -> Comparison:
         """Every arm against the baseline."""
         return compare(self.results)
+
+    @cached_property
+    def confirmed(self) -> pd.DataFrame | None:
+        """Chosen cells on fresh replicates (see `confirm.confirmed`); None where the study file declares no choice."""
+        return confirmed(self.results)
 
     @cached_property
     def epochs(self) -> pd.DataFrame:

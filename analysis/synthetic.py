@@ -42,6 +42,8 @@ def write_study(
     replicates: dict[str, Sequence[int]] | None = None,  # of arms that differ from 0, 1, 2
     horizons: Sequence[int] = (20, 40),
     window: int = 10,
+    threshold: float | None = None,
+    confirm: dict[str, int] | None = None,
     every: int = 1,
     statuses: dict[tuple[str, int, int], tuple[str, int]] | None = None,  # of an arm, cell index and replicate
     revisions: Sequence[str] = ("4c1d0a9e3f",),
@@ -83,6 +85,8 @@ def write_study(
         "arms": list(planted),
         "horizons": list(horizons),
         "window": window,
+        "threshold": threshold,
+        "confirm": confirm,
         "trials": places,
         "study_file": "study: <demo> & co\n",
         "data": {

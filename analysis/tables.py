@@ -154,6 +154,9 @@ class Plan:
     trials: list[PlannedTrial]
     study_file: str  # the study file as written
     data: dict[str, Any]  # of the patches: source, content_hash, height, width, microstructure, ...
+    # declared before the results were seen, where the study file does:
+    threshold: float | None = None  # MMD of the epochs-to-threshold comparison
+    confirm: dict[str, Any] | None = None  # {fresh_from: first fresh replicate, cells: how many are chosen per arm}
 
 
 def read_plan(folder: Place) -> Plan:
@@ -184,6 +187,8 @@ def read_plan(folder: Place) -> Plan:
             ],
             study_file=plan["study_file"],
             data=plan["data"],
+            threshold=plan.get("threshold"),
+            confirm=plan.get("confirm"),
         )
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ResultsError(

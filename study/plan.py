@@ -136,6 +136,8 @@ def record(study: Study, planned: Sequence[Planned], patches_file: Path | str) -
         arms=list(study.arms),
         horizons=study.horizons,
         window=study.window,
+        threshold=study.threshold,
+        confirm=None if study.confirm is None else vars(study.confirm),
         trials=list(planned),
         study_file=study.document.text,
         data={

@@ -54,6 +54,7 @@ def schema() -> dict[str, Any]:
         "replicates": {**replicates, "description": "Paired seeds; an arm may have its own."},
         "train": _section(TrainSettings),
         "score": _section(sections.Score),
+        "confirm": _section(sections.Confirm),
         "downstream": _section(DownstreamSettings),
         "resources": _section(sections.Resources),
         "budget": _section(sections.Budget),

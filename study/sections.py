@@ -94,7 +94,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Score:
-    """The section `score:`; the window is analysis, the rest is the trial's."""
+    """The section `score:`; window and threshold are analysis, the rest is the trial's."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -104,6 +104,7 @@ class Score:
     full_every: int = ScoreSettings.full_every  # epochs between full scores; horizons have them always, 0: these alone
     draws: int = ScoreSettings.draws  # generated images among which different ones are counted
     window: int = 100  # epochs up to a horizon over which the final score is averaged
+    threshold: float | None = None  # an MMD; the report counts the epochs that a trial needs to reach it
 
     @property
     def of_trial(self) -> dict[str, Any]:
@@ -113,6 +114,20 @@ class Score:
     def __post_init__(self) -> None:
         if self.window < 1:
             raise InputError(f"is {self.window}; the final window holds at least 1 epoch", "window")
+        require(self.threshold is None or self.threshold > 0, "threshold", "above 0", self.threshold)
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """The section `confirm:`: cells are chosen by the first replicates and quoted on the others alone."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    fresh_from: int  # replicates below this number choose, the others are quoted
+    cells: int = 1  # how many cells of every arm are chosen
+
+    def __post_init__(self) -> None:
+        require(self.cells >= 1, "cells", "1 or more", self.cells)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,23 @@ from qgan.settings import ScoreSettings, TrainSettings
 from study.document import Document, Where, nearest
 from study.grid import Cell, expand
 from study.saved_gains import read_gains
-from study.sections import Budget, FileSource, GainsSearch, QpuRun, Replicates, Resources, Score, SyntheticSource
+from study.sections import (
+    Budget,
+    Confirm,
+    FileSource,
+    GainsSearch,
+    QpuRun,
+    Replicates,
+    Resources,
+    Score,
+    SyntheticSource,
+)
 from study.storage import Place, Uri
 from study.validation import validate
 
 T = TypeVar("T")
 NEEDED = ("study", "data", "arms", "baseline", "grid", "replicates")
-SECTIONS = (*NEEDED, "train", "score", "downstream", "resources", "budget", "gains", "qpu", "results")
+SECTIONS = (*NEEDED, "train", "score", "confirm", "downstream", "resources", "budget", "gains", "qpu", "results")
 MOST_TRIALS = 1_000_000
 _SYNTHETIC = "synthetic"
 
@@ -46,6 +56,8 @@ class Study:
     horizons: list[int]  # ascending
     score: ScoreSettings
     window: int
+    threshold: float | None  # an MMD, for analysis
+    confirm: Confirm | None  # for analysis
     downstream: DownstreamSettings
     resources: Resources
     budget: Budget
@@ -117,6 +129,8 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
         horizons=horizons,
         score=scored,
         window=score.window,
+        threshold=score.threshold,
+        confirm=_confirm(document, arms),
         downstream=_section(document, ("downstream",), DownstreamSettings),
         resources=_section(document, ("resources",), Resources),
         budget=_section(document, ("budget",), Budget),
@@ -173,6 +187,19 @@ def _arms(document: Document) -> dict[str, Arm]:
             replicates = _replicates(document, (*where, "replicates"), settings["replicates"])
         arms[name] = Arm(name, validate(document, where, PRIOR_SETTINGS[prior], own), replicates)
     return arms
+
+
+def _confirm(document: Document, arms: dict[str, Arm]) -> Confirm | None:
+    if "confirm" not in document.values:
+        return None
+    found = _section(document, ("confirm",), Confirm)
+    for name, arm in arms.items():
+        first, end = arm.replicates.first, arm.replicates.first + arm.replicates.count
+        if not first < found.fresh_from < end:
+            told = f"is {found.fresh_from}, but arm {name} has the replicates {first} to {end - 1}: "
+            told += "some must choose, and some must be left to be quoted"
+            raise document.error(("confirm", "fresh_from"), told)
+    return found
 
 
 def _gains_search(document: Document, arms: dict[str, Arm], cells: list[Cell], every: int) -> GainsSearch | None:

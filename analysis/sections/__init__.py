@@ -18,6 +18,7 @@ from typing import Any
 
 from analysis.findings import Findings
 from analysis.sections import (
+    confirm,
     curves,
     downstream,
     failures,
@@ -48,6 +49,7 @@ class Section:
 SECTIONS = [
     Section("run", "What was run", run.values),
     Section("improvement", "Relative improvement", improvement.values),
+    Section("confirm", "Chosen cells, on fresh replicates", confirm.values),
     Section("wins", "Win rate", wins.values),
     Section("single", "One run against many", single.values),
     Section("qpu", "The final trial", qpu.values),

@@ -30,5 +30,7 @@ def values(findings: Findings) -> dict[str, Any]:
         "panels": panels,
         "rolling": rolling,
         "window": window,
-        "speed": convergence_answers(findings.results) if len(findings.plan.arms) > 1 else [],
+        "speed": convergence_answers(findings.results, threshold=findings.plan.threshold)
+        if len(findings.plan.arms) > 1
+        else [],
     }

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.confirm import CONFIRMED, confirm, select
+from analysis.confirm import CONFIRMED, confirm, confirmed, select
 from analysis.effects import compare
 from analysis.final_scores import final_scores
 from analysis.results import load
@@ -64,6 +64,15 @@ def test_winner_is_quoted_without_its_luck(written):
         gaps.append((row["d_selection"], row["d"]))
     chosen_by, quoted = np.mean(gaps, axis=0)
     assert chosen_by - np.log(1.3) > 0.15 > abs(quoted - np.log(1.3)) - 0.15
+
+
+def test_declared_choice_is_made_for_every_arm(written):
+    settings = {"cells": CELLS, "replicates": SIX, "noise": 0.3, "window": 1, "images": False}
+    study = load(written(confirm={"fresh_from": 3, "cells": 2}, **settings))
+    seen, fresh = halves(final_scores(study))
+    by_hand = confirm(select(seen, "bernoulli", arm="qcbm", count=2), seen, fresh, "bernoulli")
+    pd.testing.assert_frame_equal(confirmed(study), by_hand)
+    assert confirmed(load(written("undeclared", **settings))) is None
 
 
 def test_nothing_to_choose_from(written):

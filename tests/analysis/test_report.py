@@ -7,7 +7,8 @@ import analysis
 from analysis.errors import ResultsError
 from analysis.sections import SECTIONS
 
-OPTIONAL = {"single", "qpu", "prior", "gains", "downstream"}  # only where the study has such trials
+ARMS = ("bernoulli", "qcbm")
+OPTIONAL = {"confirm", "single", "qpu", "prior", "gains", "downstream"}  # only where the study has such trials
 VOID = {"meta", "link", "img", "br", "path", "use"}
 
 
@@ -126,6 +127,15 @@ def test_failures_and_provenance_are_named(written, tmp_path):
 )  # fmt: skip
 def test_report_is_made_when_something_cannot_be_said(written, tmp_path, settings, words):
     assert words in report(written(**settings), tmp_path)[1].text
+
+
+def test_what_was_declared_beforehand_is_told(written, tmp_path):
+    study = written(threshold=0.12, confirm={"fresh_from": 2, "cells": 1}, replicates={a: range(4) for a in ARMS})
+    page = Page(analysis.write_report(analysis.load(study), tmp_path / "report.html").read_text())
+    assert "qcbm trains faster than bernoulli in epochs to an MMD of 0.12" in page.text
+    assert "confirm" in page.ids and "replicates below 2 choose the best cell of every arm" in page.text
+    (row,) = analysis.confirmed(analysis.load(study)).to_dict("records")
+    assert f"{row['pairs']} of {row['planned']}" == "2 of 2" and row["cell"] in page.text
 
 
 def test_empty_folder_is_one_sentence_and_leaves_nothing(tmp_path):

@@ -310,10 +310,11 @@ def test_the_plan_on_disk_follows_the_study_file(study_file: Path) -> None:
     text = text.replace("replicates: 2", "replicates: 1").replace("[16, 32]", "[16]")
     study_file.write_text(text)
     assert study("run", study_file, folder=folder).returncode == 0
-    study_file.write_text(text.replace("window: 3", "window: 1"))
+    study_file.write_text(text.replace("window: 3", "window: 1, threshold: 0.1"))
     assert "has changed since" in study("report", study_file, folder=folder).stderr
     assert "nothing to do" in study("run", study_file, folder=folder).stdout
-    assert read_plan(folder / "results/tiny").window == 1
+    plan = read_plan(folder / "results/tiny")
+    assert (plan.window, plan.threshold, plan.confirm) == (1, 0.1, None)
     assert study("report", study_file, folder=folder).stderr == ""
 
 
