@@ -1,5 +1,6 @@
 """Patches that every test of training and of the platform can afford: 12 x 12 pixels, six maps."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from qgan.ebsd.dataset import Patches, assemble, write_patches
 
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.load_profile("same every time")
+# a suite in the background of a script was told to ignore Ctrl-C, and would tell the processes that it starts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # bit for bit needs a fixed number; small tensors gain nothing from more
 
 SIZE = 12

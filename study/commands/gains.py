@@ -75,8 +75,8 @@ def gains(
     with lease.hold() as mine:
         if not mine:
             raise InputError(f"another process is at work on {study.folder} ({lease.holder}); wait for it, or stop it")
-        # a batch system sends SIGTERM and means Ctrl-C
-        signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+        # a batch system sends SIGTERM and means Ctrl-C; a script's background job ignores SIGINT, so it is not sent on
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             candidates = concurrency or max(1, at_once // settings.seeds)
             ctx.exit(_search(study, start, ledger, lease, address, here, candidates))

@@ -74,7 +74,8 @@ def test_terminated_it_says_that_the_same_command_goes_on(gains_file: Path) -> N
     folder = gains_file.parent
     gains_file.write_text(gains_file.read_text().replace("candidates: 9", "candidates: 900"))
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    running = subprocess.Popen([*COMMAND, "--here"], cwd=folder, **pipes)
+    in_the_background_of_a_script = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    running = subprocess.Popen([*in_the_background_of_a_script, *COMMAND, "--here"], cwd=folder, **pipes)
     while len(cycles(folder)) < 5 and running.poll() is None:
         time.sleep(0.01)
     running.terminate()
