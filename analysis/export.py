@@ -162,22 +162,24 @@ def channels(results: Results) -> pd.DataFrame:
 
 def updates(results: Results) -> pd.DataFrame:
     """Every update event of a trained prior, with the entropy of its codes after it."""
-    found = []
     tables = results.columns(["epoch", *_UPDATED])
+    found, places = [], []
     for trial in results.plan.trials:
-        curve = tables.get(trial.key)
-        if curve is not None:
-            happened = pc.or_(pc.is_valid(curve["prior_loss"]), pc.is_valid(curve["prior_entropy"]))
-            frame = curve.filter(happened).to_pandas()
+        if (curve := tables.get(trial.key)) is None:
+            continue
+        happened = curve.filter(pc.or_(pc.is_valid(curve["prior_loss"]), pc.is_valid(curve["prior_entropy"])))
+        if len(happened):
             record = results.records.get(trial.key)
             n = trial.cell.get("latent_dim") or (record.trial.get("latent_dim") if record else None)
             reached = pc.max(curve["epoch"]).as_py()
-            found.append(frame.assign(**_place(trial), latent_dim=np.nan if n is None else float(n), reached=reached))
-    found = [frame for frame in found if len(frame)]
+            found.append(happened)
+            places.append(_place(trial) | {"latent_dim": np.nan if n is None else float(n), "reached": reached})
     if not found:
         return _none(_UPDATES)
-    whole: pd.DataFrame = pd.concat(found, ignore_index=True)
-    return whole.assign(entropy_bits=whole["prior_entropy"].astype(float) / np.log(2))[_UPDATES]
+    columns = {name: np.repeat([each[name] for each in places], [len(each) for each in found]) for name in places[0]}
+    whole: pd.DataFrame = pa.concat_tables(found).to_pandas().assign(**columns)
+    whole["entropy_bits"] = whole["prior_entropy"].astype(float) / np.log(2)
+    return whole[_UPDATES]
 
 
 def wins(comparison: Comparison) -> pd.DataFrame:

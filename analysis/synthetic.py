@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from analysis.quality import QUALITY
-from analysis.tables import CURVE, PATCHES_KEY, SCHEMA, SCORES, images_schema
+from analysis.tables import CURVE, PATCHES_KEY, SCHEMA, SCORES, images_schema, write_table
 
 LIST = pa.list_(pa.float64())
 SIZE = 20  # pixels
@@ -166,7 +165,7 @@ def _write_curve(
         values = pa.FixedSizeListArray.from_arrays(level * rng.uniform(0.2, 0.6, 5 * epochs), 5).cast(LIST)
         values = pc.if_else(pa.array(scored), values, pa.scalar(None, LIST))
         table |= {f"channel_{name}": values for name in ("mmd_v", "mmd_u", "floor_v", "floor_u")}
-    pq.write_table(pa.table(table, schema=CURVE), home / "curve.parquet")
+    write_table(pa.table(table, schema=CURVE), home / "curve.parquet")
 
 
 def _write_scores(home: Path, epochs: Sequence[int], gain: float, rng: np.random.Generator) -> None:
@@ -185,7 +184,7 @@ def _write_scores(home: Path, epochs: Sequence[int], gain: float, rng: np.random
                 value = None if name == "phase_correlation" else each.ideal + sign * fault
                 rows.append({"epoch": epoch, "prior": prior, "score": name, "value": value, "floor": floor})
     if rows:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCORES), home / "scores.parquet")
+        write_table(pa.Table.from_pylist(rows, schema=SCORES), home / "scores.parquet")
 
 
 def _write_images(home: Path, epochs: Sequence[int], rng: np.random.Generator, count: int, size: int) -> None:
@@ -205,7 +204,7 @@ def _write_images(home: Path, epochs: Sequence[int], rng: np.random.Generator, c
         for kind in ("real", "generated")
         for index in range(count)
     ]
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), home / "images.parquet")
+    write_table(pa.Table.from_pylist(rows, schema=schema), home / "images.parquet")
 
 
 def _grains(rng: np.random.Generator, size: int, pixels: int = 4) -> NDArray[np.uint8]:

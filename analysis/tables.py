@@ -16,6 +16,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from analysis.errors import ResultsError, UnreachableError
 from analysis.location import Place, Remote, parquet
@@ -248,6 +249,15 @@ def parse_trial(content: bytes, name: str) -> TrialRecord:
         return record
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ResultsError(f"{name}: damaged ({error}); remove its folder and run the study again") from None
+
+
+def write_table(table: pa.Table, where: Any) -> None:
+    """Write one table of a results folder to a path or an open file.
+
+    Only text repeats itself: a dictionary of measured numbers costs a fifth of the bytes and a third of the reading.
+    """
+    text = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    pq.write_table(table, where, write_page_checksum=True, use_dictionary=text or False)
 
 
 def read_table(path: Place, columns: Sequence[str] | None = None) -> pa.Table:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -62,7 +61,7 @@ def run(job: Job, settings: DownstreamSettings) -> bool:
             click.echo(f"seed {row.seed}, k = {row.k}, {row.arm}: balanced accuracy {row.balanced_accuracy:.3f}")
     columns = {name: [asdict(row)[name] for row in rows] for name in tables.DOWNSTREAM.names}
     with whole_file(local(job.folder) / "downstream.parquet") as temporary:
-        pq.write_table(pa.table(columns, schema=tables.DOWNSTREAM), temporary)
+        tables.write_table(pa.table(columns, schema=tables.DOWNSTREAM), temporary)
     Console().print(_table(rows, labels))
     told = warning(rows)
     if told:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from analysis import tables
 from analysis.errors import ResultsError
@@ -305,5 +304,5 @@ def _json(values: dict[str, Any]) -> bytes:
 
 def _parquet(table: pa.Table) -> bytes:
     written = io.BytesIO()
-    pq.write_table(table, written, write_page_checksum=True)
+    tables.write_table(table, written)
     return written.getvalue()
