@@ -192,6 +192,41 @@ def test_everything_killed_in_a_cycle_and_gone_on_with(write: Write, server: Reh
     assert read_curve(folder / "curve.parquet").num_rows == 6
 
 
+@pytest.mark.faults
+def test_the_driver_alone_is_killed(cluster: None, write: Write, server: RehearsalServer, tmp_path: Path) -> None:
+    file = write()
+    words = command(file, server, "--max-usd", "300", "--address", ray.get_runtime_context().gcs_address)
+    first = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(server.service.jobs) >= 5)
+    first.kill()  # the actor lives on with the cluster, the trial dies with its driver
+    first.wait()
+    require_same_end(file, words, server, tmp_path)
+
+
+@pytest.mark.faults
+def test_the_head_alone_is_killed(write: Write, server: RehearsalServer, tmp_path: Path) -> None:
+    file = write()
+    words = command(file, server, "--max-usd", "300")
+    first = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: len(server.service.jobs) >= 5)
+    for process in psutil.Process(first.pid).children(recursive=True):
+        if process.name() in ("gcs_server", "raylet"):
+            process.kill()
+    _, told = first.communicate(timeout=120)
+    assert first.returncode, told
+    assert "Traceback" not in told
+    require_same_end(file, words, server, tmp_path)
+
+
+def require_same_end(file: Path, words: list[str], server: RehearsalServer, tmp_path: Path) -> None:
+    """The same command goes on to the end, buys nothing twice, and comes to the fault-free theta."""
+    again = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stdout + again.stderr
+    require_paid_once(server, 1)
+    (folder,) = [path.parent for path in tmp_path.glob("results/tiny/qpu/*/qpu.json")]
+    assert angles(file, folder) == fault_free(file)
+
+
 def _process(job: Job) -> int:
     """Of the trial's last attempt, once it runs."""
     path = job.folder / "trial.json"
