@@ -291,14 +291,24 @@ CATALOGUE = {
 
 
 def _images(results: Results, cell: str) -> tuple[int, dict[str, tuple[str, Images]]] | None:
-    """The first replicate of a cell with generated images, never picked by eye, and each arm's key and images."""
+    """A replicate of a cell with generated images, and each arm's key and images.
+
+    The first one that all arms have brought to the longest horizon, else the one that they brought furthest: never
+    picked by eye.
+    """
     planned = [trial for trial in results.plan.trials if trial.cell_name == cell]
+    arms, longest = len({trial.arm for trial in planned}), max(results.plan.horizons)
+    best: tuple[int, int] = (0, 0)  # arms, and the epoch that all of them have
+    chosen = None
     for replicate in sorted({trial.replicate for trial in planned}):
         found = {
             trial.arm: (trial.key, images)
             for trial in planned
             if trial.replicate == replicate and (images := results.images(trial.key)) is not None and images.last_epoch
         }
-        if found:
-            return replicate, {arm: found[arm] for arm in results.plan.arms if arm in found}
-    return None
+        came = (len(found), min((images.last_epoch for _, images in found.values()), default=0))
+        if came > best:
+            best, chosen = came, (replicate, {arm: found[arm] for arm in results.plan.arms if arm in found})
+        if best >= (arms, longest):
+            break
+    return chosen

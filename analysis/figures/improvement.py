@@ -21,18 +21,22 @@ NO_PAIRS = "No relative improvement yet: no pair of trials is scored."
 
 
 def improvement_figure(
-    frame: pd.DataFrame, *, colours: dict[str, str], published: tuple[str, Published] | None = None
+    frame: pd.DataFrame,
+    *,
+    colours: dict[str, str],
+    published: tuple[str, Published] | None = None,
+    only: str | None = None,
 ) -> Figure:
     """Relative improvement against the latent dimension (Fig. 4), one panel per arm.
 
     `frame`: one row per pair and per cell at one horizon: arm, latent_dim (or the cell's name where the grid has
     none), others (the cell's other grid values), replicate (missing in the rows of cells), d, low, high (of cells).
-    `published`: microstructure and its range.
+    `published`: microstructure and its range. `only`: the panel of one arm, on the axes that all have in common.
     """
     frame = frame[np.isfinite(frame["d"].astype(float))]
     if frame.empty:
         return blank_figure(NO_PAIRS)
-    arms = [arm for arm in colours if (frame["arm"] == arm).any()]
+    arms = [arm for arm in colours if (frame["arm"] == arm).any() and only in (None, arm)]
     places = sorted(frame["latent_dim"].unique(), key=lambda each: (isinstance(each, str), each))
     others = list(dict.fromkeys(frame["others"]))
     shown = published[1].log_ratios if published else ()

@@ -2,24 +2,34 @@
 
 from typing import Any
 
-from analysis.figures.catalogue import CATALOGUE
+from analysis import figures
+from analysis.figures.catalogue import CATALOGUE, improvements
 from analysis.findings import Findings
-from analysis.sections.pictures import picture
+from analysis.sections.pictures import Picture, picture
 
 
 def values(findings: Findings) -> dict[str, Any]:
     comparison = findings.comparison
-    drawn = comparison.horizon is not None
+    forest = None
+    if comparison.horizon is not None:
+        forest = picture(CATALOGUE["forest"].draw(findings).figure, "Relative improvement per cell and pooled")
     return {
-        "forest": _draw(findings, "forest", "Relative improvement per cell and pooled") if drawn else None,
-        "improvement": _draw(findings, "improvement", "Relative improvement against the latent dimension")
-        if drawn
-        else None,
+        "forest": forest,
+        "panels": _panels(findings) if forest else [],
         "effects": comparison.cells.to_dict("records"),
         "arms": comparison.arms.to_dict("records"),
         "horizon": comparison.horizon,
     }
 
 
-def _draw(findings: Findings, name: str, alt: str) -> Any:
-    return picture(CATALOGUE[name].draw(findings).figure, alt)
+def _panels(findings: Findings) -> list[Picture]:
+    """Fig. 4 as one picture per arm, which a narrow screen can show one below the other."""
+    frame = improvements(findings.results, findings.comparison)
+    return [
+        picture(
+            figures.improvement_figure(frame, colours=findings.colours, published=findings.published, only=arm),
+            f"Relative improvement of {arm} against the latent dimension",
+        )
+        for arm in findings.colours
+        if (frame["arm"] == arm).any()
+    ]

@@ -14,6 +14,7 @@ class Picture:
     source: str  # an SVG element, or the data URL of a PNG
     alt: str  # what it shows, in a line
     caption: str = ""
+    width: float = 0.0  # inches, as drawn
 
     @property
     def is_svg(self) -> bool:
@@ -22,4 +23,4 @@ class Picture:
 
 def picture(figure: Figure, alt: str, caption: str = "") -> Picture:
     """An SVG that takes the page's ink."""
-    return Picture(svg(figure), alt, caption)
+    return Picture(svg(figure), alt, caption, float(figure.get_figwidth()))

@@ -9,7 +9,7 @@ import pytest
 from analysis.effects import compare
 from analysis.errors import ResultsError
 from analysis.figures import gradients_figure, mmd_figure, qpu_figure, save, smooth, svg
-from analysis.figures.catalogue import CATALOGUE, draw, improvements, name_of
+from analysis.figures.catalogue import CATALOGUE, draw, image_sheet, improvements, name_of
 from analysis.inference import t_interval
 from analysis.results import load
 
@@ -186,3 +186,12 @@ def test_only_some_cells(results):
     assert results.only("images=256").cells == results.cells
     with pytest.raises(ResultsError, match=r"no cell fits latent_dim=9; .* latent_dim=8, images=256; "):
         results.only("latent_dim=9")
+
+
+def test_images_are_of_a_replicate_that_all_arms_have_finished(written):
+    unfinished = {("qcbm", 0, 0): ("failed", 25), ("bernoulli", 0, 1): ("running", 30)}
+    shown = image_sheet(load(written(statuses=unfinished)), "latent_dim=8, images=256").frame
+    assert set(shown["replicate"]) == {2} and set(shown["epoch"]) == {40} and set(shown["arm"]) == {"bernoulli", "qcbm"}
+    halfway = {(arm, 0, replicate): ("running", 25) for arm in ("bernoulli", "qcbm") for replicate in range(3)}
+    shown = image_sheet(load(written("half", statuses=halfway)), "latent_dim=8, images=256").frame
+    assert set(shown["replicate"]) == {0} and set(shown["epoch"]) == {20}

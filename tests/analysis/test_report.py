@@ -122,7 +122,7 @@ def test_failures_and_provenance_are_named(written, tmp_path):
         ({"noise": float("nan")}, "with an MMD that cannot be logged, the first nan at epoch 1"),
         ({"every": 100}, "no epoch of its final window was scored"),
         ({"images": False}, "No trial of this cell has written images yet"),
-        ({"statuses": {("qcbm", 0, 0): ("running", 10)}}, "epoch 1, images 0 to 2"),
+        ({"statuses": {("qcbm", 0, each): ("running", 10) for each in range(3)}}, "epoch 1, images 0 to 2"),
     ],
 )  # fmt: skip
 def test_report_is_made_when_something_cannot_be_said(written, tmp_path, settings, words):
