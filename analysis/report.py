@@ -61,7 +61,7 @@ def _environment() -> jinja2.Environment:
         "interval": lambda row, low="low", high="high": interval_text(Interval(np.nan, row[low], row[high], 0)),
         "plural": plural,
         "p": p_text,
-        "chance": chance_text,
+        "chance": lambda p: chance_text(p).replace(" ", "\u00a0"),
         "nobreak": lambda sentence: sentence.replace(" %", "\u00a0%"),
     }
     return environment
