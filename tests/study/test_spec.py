@@ -45,7 +45,7 @@ def test_a_good_file(write) -> None:
 
 
 def test_every_shipped_study_file_loads() -> None:
-    files = sorted(Path("search_spaces").glob("*.yaml"))
+    files = sorted([*Path("search_spaces").glob("*.yaml"), *Path("docs").glob("*.yaml")])
     assert files
     for path in files:
         assert load(path).cells
