@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +38,7 @@ __all__ = [
 
 KEY = b"qgan.patches"  # in the Parquet schema's metadata; the same key as in a trial's images.parquet
 _ROWS_PER_GROUP = 512
-_ROWS_PER_BATCH = 64
+_ROWS_PER_BATCH = 16
 _COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
     ("microstructure", pa.string()),  # null without a label
     ("source", pa.string()),  # the scan's file name, or the recipe
@@ -93,11 +94,10 @@ def read_index(path: str | Path) -> PatchIndex:
 
 def read_patches(path: str | Path) -> Patches:
     """The whole file; see `read_images`."""
-    index = read_index(path)
-    images = np.empty(index.footer.shape, np.uint8)
+    images = np.empty(read_footer(path).shape, np.uint8)
     read_images(path, images)
     images.setflags(write=False)
-    return Patches(index, images)
+    return Patches(read_index(path), images)  # in the memory that the pages of images no longer need
 
 
 def read_images(path: str | Path, images: NDArray[np.uint8]) -> None:
@@ -177,10 +177,17 @@ def _footer(path: str | Path, file: pq.ParquetFile) -> Footer:
 def _index(path: str | Path, file: pq.ParquetFile) -> PatchIndex:
     footer = _footer(path, file)
     try:
-        table = file.read([name for name, _ in _COLUMNS])
+        table = file.read([name for name, _ in _COLUMNS], use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from None
-    return PatchIndex(footer, **{name: table[name].to_numpy() for name, _ in _COLUMNS})
+    return PatchIndex(footer, **{name: _array(table[name].combine_chunks()) for name, _ in _COLUMNS})
+
+
+def _array(column: pa.Array) -> NDArray[Any]:
+    """The column without pandas, which `to_numpy` imports where it is there: 60 MB in every process that trains."""
+    if pa.types.is_string(column.type):
+        return np.array(column.to_pylist(), object)
+    return np.from_dlpack(column)
 
 
 def _damaged(path: str | Path, error: object) -> InputError:

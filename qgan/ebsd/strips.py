@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-_ELEMENTS = 1 << 13  # of a strip: 64 kB of float64 each
+_ELEMENTS = 1 << 15  # of a strip, 256 kB of float64 each; shorter ones make threads wait for the interpreter
 
 
 def in_strips(function: Callable[..., NDArray[Any]], result: NDArray[Any], *arrays: NDArray[Any]) -> NDArray[Any]:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,3 +172,11 @@ def test_splits_keep_to_their_microstructure_and_say_what_exists() -> None:
     with pytest.raises(InputError, match="there are 30") as caught:
         split(patches.index, 30, "ferrite")
     assert caught.value.key == "evaluation"
+
+
+def test_reading_needs_no_pandas(tmp_path: Path) -> None:
+    """pyarrow's own conversion imports it where it is installed: 60 MB in every process that trains."""
+    path = tmp_path / "patches.parquet"
+    write_patches(path, patches_of([3]))
+    code = f"import sys; from qgan.ebsd.dataset import read_patches; read_patches({str(path)!r})"
+    subprocess.run([sys.executable, "-c", code + "; assert 'pandas' not in sys.modules"], check=True)
