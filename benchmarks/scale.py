@@ -128,6 +128,7 @@ def _run(path: Path, nodes: int, trials: int, seconds: float) -> None:
         runtime_env={"worker_process_setup_hook": replay, "env_vars": {k: os.environ[k] for k in (RECORDED, SECONDS)}},
     )
     here = look(path)
+    launch.require_room(cluster.address, here.study.resources)
     here.ledger.write_plan(record(here.study, here.planned, path.parent / "patches.parquet"))
     with (lease := here.ledger.lease()).hold():
         gate = Gate(here.study.budget, 0, {}, lease)
@@ -148,6 +149,7 @@ def _run(path: Path, nodes: int, trials: int, seconds: float) -> None:
     first = min(datetime.fromisoformat(start) for start, _ in attempts)
     busy = sum((datetime.fromisoformat(e) - datetime.fromisoformat(s)).total_seconds() for s, e in attempts)
     span = (max(datetime.fromisoformat(end) for _, end in attempts) - first).total_seconds()
+    processes = len({each.attempts[-1]["process"] for each in records})
     done = sum(each.status == "done" for each in records)
     if gate.closed is not None:
         print(f"stopped: {gate.closed.reason}")
@@ -155,7 +157,7 @@ def _run(path: Path, nodes: int, trials: int, seconds: float) -> None:
         print(f"failed: {cause}")
     ideal = trials * seconds / nodes
     print(
-        f"{nodes} nodes, {trials} trials of {seconds:g} s: {done} done; cluster up {up:.0f} s, sweep {wall:.0f} s "
+        f"{nodes} nodes, {trials} trials of {seconds:g} s: {done} done in {processes} processes; cluster up {up:.0f} s, sweep {wall:.0f} s "
         f"(ideal {ideal:.0f} s, efficiency {ideal / wall:.2f}), from first to last trial {span:.0f} s: slots busy "
         f"{busy / span / nodes:.0%}, {trials / span:.1f} trials/s; driver {1e3 * cpu / trials:.1f} ms CPU per trial, "
         f"{before:.0f} -> {_rss_mb():.0f} MB; load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"

@@ -77,9 +77,9 @@ def join(address: str | None, offers: dict[str, float] | None = None) -> None:
 def require_room(address: str | None, resources: Resources) -> None:
     """Raises InputError where no node of the joined cluster, or one that it may grow, has what one trial needs."""
     grows = cluster.growth() if address is not None else []
-    # so many trials wait at once, or the autoscaler would start nodes one after the other
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(1 + slots(resources, grows)))
     nodes = cluster.nodes() + grows
+    # a trial waits for every slot, or processes and nodes would be started one after the other, seconds each
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(1 + slots(resources, nodes)))
     if not slots(resources, nodes):
         raise InputError(
             f"resources: a trial needs cpu {resources.cpu:g} and gpu {resources.gpu:g} on one node, but the largest "
