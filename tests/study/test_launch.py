@@ -1,19 +1,24 @@
-"""What the launcher makes of workers that die: resumed, until three in a row came to no new checkpoint."""
+"""What the launcher makes of workers that die, and how many trials it lets wait."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import ray
+import yaml
 
 from analysis.tables import TrialRecord
+from study import cluster, launch
 from study.gate import Gate
 from study.launch import _Scheduler, _Watch
 from study.ledger import Snapshot, TrialFolder
+from study.nodes import Node
 from study.plan import Look, look
 from study.progress import Progress, duration
 from study.provenance import mixed_revisions
+from study.sections import Resources
 from study.trainable import job
 
 
@@ -172,3 +177,26 @@ def test_a_snapshot_counts_trials_that_are_not_planned(here: Look, watch: _Watch
     now: Snapshot = here.again().now
     assert "f" * 16 in now.records
     assert "f" * 16 not in now.states
+
+
+def test_a_trial_waits_for_every_slot_that_is_there_or_may_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tune lets a searcher have one trial waiting, so it would start the processes of a cluster one after the other."""
+    monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", "auto")
+    monkeypatch.delenv("TUNE_MAX_PENDING_TRIALS_PG")
+    monkeypatch.setattr(cluster, "nodes", lambda: [Node(4, 0)] * 8)
+    monkeypatch.setattr(cluster, "growth", lambda: [Node(8, 0)] * 2)
+    launch.require_room("auto", Resources(cpu=2))
+    assert os.environ["TUNE_MAX_PENDING_TRIALS_PG"] == "25"
+
+
+def test_how_far_a_cluster_of_ray_up_may_grow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """From the file that `ray up` leaves on the head, with the resources that it has filled in."""
+    config = yaml.safe_load(Path("cluster.yaml").read_text())
+    (worker,) = [name for name in config["available_node_types"] if name != config["head_node_type"]]
+    config["available_node_types"][worker] |= {"resources": {"CPU": 16, "GPU": 1}, "max_workers": 6}
+    monkeypatch.setattr(cluster, "BOOTSTRAP", tmp_path / "bootstrap.yaml")
+    alive = [{"Alive": True}, {"Alive": True}, {"Alive": False}]  # the head, one worker, and one that was lost
+    monkeypatch.setattr("ray.nodes", lambda: alive)
+    assert cluster.growth() == []
+    cluster.BOOTSTRAP.write_text(yaml.safe_dump(config | {"max_workers": 4}))
+    assert cluster.growth() == [Node(16, 1)] * 3
