@@ -1,5 +1,6 @@
 """Files and folders that are whole or absent."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -31,6 +32,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One process of this machine at a time; the file `path` is made where it is missing, and stays."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _temporary(path: Path) -> Path:

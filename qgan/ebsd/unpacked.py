@@ -3,13 +3,10 @@
 The pages of a mapped file are shared by all processes that read it, so a further trial costs no memory and no time.
 """
 
-import fcntl
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +14,7 @@ from numpy.typing import NDArray
 
 from qgan.ebsd.dataset import Footer, Patches, read_images, read_index, read_patches
 from qgan.errors import InputError
-from qgan.files import whole_file
+from qgan.files import locked, whole_file
 
 _KEPT_S = 14 * 24 * 3600  # copies that no trial has opened for so long are removed
 _ROOM = 1.1  # of the copy's size must be free
@@ -36,7 +33,7 @@ def node_patches(path: str | Path, folder: Path | None = None) -> Patches:
         if folder.stat().st_uid != os.getuid():  # made by somebody else in the shared temporary folder
             return read_patches(path)
         copy = folder / f"{index.footer.content_hash}.npy"
-        with _locked(folder / f"{index.footer.content_hash}.lock"):  # of many trials at once one unpacks
+        with locked(folder / f"{index.footer.content_hash}.lock"):  # of many trials at once one unpacks
             images = _mapped(copy, index.footer)
             if images is None:
                 _tidy(folder)
@@ -76,10 +73,3 @@ def _tidy(folder: Path) -> None:
     for old in folder.iterdir():
         if time.time() - old.stat().st_mtime > _KEPT_S:
             old.unlink(missing_ok=True)  # who has it mapped keeps it
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

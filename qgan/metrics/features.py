@@ -7,6 +7,8 @@ Source: damaged patches as negatives, Sinha et al., ICLR 2021 (negative data aug
 """
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from torch.nn import functional as F
 
 from qgan import seeds
 from qgan.errors import InputError
-from qgan.files import whole_file
+from qgan.files import locked, whole_file
 
 RECIPE = 1  # bump when any number of a trained network changes
 WIDTH = 16  # maps of the first layer
@@ -82,15 +84,24 @@ def load_or_train(images: Tensor, content_hash: str, folder: Path) -> FeatureNet
     name = hashlib.sha256(repr((RECIPE, content_hash, shape, len(images))).encode()).hexdigest()[:16]
     path = folder / f"features-{name}.pt"
     network = FeatureNetwork(shape, min(DIRECTIONS, max(1, len(images) // 10)))  # type: ignore[arg-type]
+    if not _loaded(network, path):
+        # trials that begin together on one node wait for the first one, and load
+        with locked(Path(tempfile.gettempdir()) / f"qgan-{os.getuid()}-{path.stem}.lock"):
+            if not _loaded(network, path):
+                with _one_thread(), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+                    _train(network, images.cpu())
+                folder.mkdir(parents=True, exist_ok=True)
+                with whole_file(path) as temporary:
+                    torch.save(network.state_dict(), temporary)
+    return network.requires_grad_(False).eval()
+
+
+def _loaded(network: FeatureNetwork, path: Path) -> bool:
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception:  # missing, or torch's many kinds for a file that is not whole: it can be made again
-        with _one_thread(), torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            _train(network, images.cpu())
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as temporary:
-            torch.save(network.state_dict(), temporary)
-    return network.requires_grad_(False).eval()
+        return False
+    return True
 
 
 def _train(network: FeatureNetwork, images: Tensor) -> None:
