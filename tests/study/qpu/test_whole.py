@@ -6,8 +6,9 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import ray
 from click.testing import CliRunner
 
 from analysis.tables import read_curve
-from qgan.ionq.client import TOKEN_VARIABLES
+from qgan.ionq.client import REHEARSAL_VARIABLE, TOKEN_VARIABLES
 from qgan.ionq.rehearsal.server import RehearsalServer
 from study.commands.qpu import qpu
 from study.qpu import trial
@@ -166,13 +167,24 @@ def test_the_machine_refuses(cluster: None, write: Write, server: RehearsalServe
 def test_everything_killed_in_a_cycle_and_gone_on_with(write: Write, server: RehearsalServer, tmp_path: Path) -> None:
     file = write()
     words = command(file, server, "--max-usd", "300")
-    first = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    secrets = {name: f"never-write-{name.lower()}" for name in (REHEARSAL_VARIABLE, *TOKEN_VARIABLES)}
+    with tempfile.TemporaryDirectory(prefix="ray-") as sessions:  # tmp_path is too long for Ray's sockets
+        environment = {**os.environ, **secrets, "RAY_TMPDIR": sessions}
+        _killed_and_gone_on_with(file, words, server, tmp_path, environment)
+        require_absent(secrets.values(), tmp_path, Path(sessions))
+
+
+def _killed_and_gone_on_with(
+    file: Path, words: list[str], server: RehearsalServer, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    first = subprocess.Popen(words, **pipes, env=environment)
     wait_for(lambda: len(server.service.jobs) >= 5)
     processes = [psutil.Process(first.pid), *psutil.Process(first.pid).children(recursive=True)]
     for process in processes:  # the driver first: then Ray, its head, actor and worker
         process.kill()
     first.wait()
-    again = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    again = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "circuits are measured already" in again.stdout
     require_paid_once(server, 1)
@@ -190,6 +202,14 @@ def test_everything_killed_in_a_cycle_and_gone_on_with(write: Write, server: Reh
     (debug,) = tmp_path.glob("results/tiny/debug/replay-*")
     assert curve(debug) == curve(folder)
     assert read_curve(folder / "curve.parquet").num_rows == 6
+
+
+def require_absent(secrets: Iterable[str], *folders: Path) -> None:
+    """No file of results, requests, Ray's logs and arguments holds a token."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert any("worker" in path.name for path in files)  # Ray's logs are among them
+    held = [(secret, path) for path in files for secret in secrets if secret.encode() in path.read_bytes()]
+    assert not held
 
 
 @pytest.mark.faults
