@@ -26,11 +26,11 @@ import pyarrow as pa, pyarrow.parquet as pq
 
 folder = Path(sys.argv[1])
 trial = Trial(
-    DataSettings("test", 40), 4, 40, 0, QcbmSettings(gradient="finite_difference", update_every=3, train_epochs=90),
+    DataSettings("test", 40), 4, 40, 0, QcbmSettings(gradient="finite_difference", update_every=3, train_epochs=60),
     TrainSettings(batch_size=8, width=4, gaussian_dims=1, ema=0.9, critic_steps=2), ScoreSettings(20),
 )
 rows = []
-for row in train(trial, read_patches(folder / "patches.parquet"), horizons=[120], checkpoint=folder / "checkpoint.pt",
+for row in train(trial, read_patches(folder / "patches.parquet"), horizons=[80], checkpoint=folder / "checkpoint.pt",
                  checkpoint_every=2):
     rows.append(row)
     (folder / "begun").touch()
@@ -49,7 +49,7 @@ def test_a_run_killed_again_and_again_gives_the_same_curve(patches: Patches, tmp
     subprocess.run([sys.executable, "-c", PROGRAM, str(whole)], check=True)
     lasted = time.monotonic() - start
     chance, kills = random.Random(0), 0  # the instants are not reproducible anyway
-    for _ in range(6):
+    for _ in range(4):
         (killed / "begun").unlink(missing_ok=True)
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(killed)])
         while process.poll() is None and not (killed / "begun").exists():
@@ -66,5 +66,5 @@ def test_a_run_killed_again_and_again_gives_the_same_curve(patches: Patches, tmp
     if kills == 0:
         pytest.fail("the run ended before it could be killed once")
     expected, found = (pq.read_table(folder / "curve.parquet") for folder in (whole, killed))
-    assert found.num_rows == 120
+    assert found.num_rows == 80
     assert found.equals(expected)
