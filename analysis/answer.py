@@ -66,10 +66,13 @@ def convergence_answers(results: Results, *, threshold: float | None = None, bas
     if threshold is not None and said:
         last = compared[1][0]
         here = last.scores[(last.scores["horizon"] == last.horizon) & (last.scores["state"] == "scored")]
-        if late := int((~here["reached"].astype(bool)).sum()):
+        late = here.loc[~here["reached"].astype(bool), "arm"].value_counts()
+        if len(late):
+            whose = ", ".join(f"{arm} {count}" for arm, count in late.items())
             said.append(
-                f"{late} of {plural(len(here), 'trial')} never reached an MMD of {threshold:g}; each counts as one "
-                "epoch past the horizon, so the effect in epochs may be larger than shown."
+                f"{late.sum()} of {plural(len(here), 'trial')} never reached an MMD of {threshold:g} ({whose}); each "
+                "counts as one epoch past the horizon, the earliest it can have been, so effect and interval in epochs "
+                "are not what longer training would show: an arm whose trials are late looks better here than it is."
             )
     return said or ["No answer yet on the speed of training: no pair of trials has whole curves."]
 
@@ -77,7 +80,8 @@ def convergence_answers(results: Results, *, threshold: float | None = None, bas
 def _answer(arm: str, comparison: Comparison, better: str, worse: str, of: str = "") -> str:
     baseline, cells = comparison.baseline, comparison.effects(arm)
     if cells.empty:
-        return f"No answer yet for {arm}: none of its pairs is scored at {comparison.horizon} epochs."
+        about = " ".join(["No answer yet for", arm, *filter(None, [of])])
+        return f"{about}: none of its pairs is scored at {comparison.horizon} epochs."
     first = cells.iloc[0]
     pairs = int(cells["pairs"].sum())
     counted = plural(pairs, "pair") if pairs else "unpaired trials"
@@ -89,7 +93,9 @@ def _answer(arm: str, comparison: Comparison, better: str, worse: str, of: str =
     size = f"relative improvement {signed_percent(effect.estimate)}"
     at = f"at {comparison.horizon} epochs"
     if not np.isfinite(effect.low):
-        return f"One pair says little about {arm} against {baseline}: {size}, with no interval, {where} {at}."
+        few = "Pairs that do not differ say" if pairs > 1 else f"One {'pair' if pairs else 'trial'} says"
+        about = " ".join([f"{few} little about {arm} against {baseline}", *filter(None, [of])])
+        return f"{about}: {size}, with no interval, {where} {at}."
     if effect.low > 0:
         verdict = better
     elif effect.high < 0:
@@ -108,7 +114,7 @@ def _single_answer(arm: str, comparison: Comparison) -> str:
     inside = "outside" if run["outside"] else "inside"
     interval = f"it lies {inside} the 95 % prediction interval of one more run" if not run["reason"] else run["reason"]
     return (
-        f"One run of {arm} ranks {run['rank']} of {run['count'] + 1} with {others} ({run['cell']}, "
+        f"One run of {arm} ranks {int(run['rank'])} of {run['count'] + 1} with {others} ({run['cell']}, "
         f"{comparison.horizon} epochs; two-sided exact {p_text(run['p'])}): relative improvement "
         f"{signed_percent(run['d'])} on their geometric mean; {interval}."
     )

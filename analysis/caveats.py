@@ -17,7 +17,10 @@ def caveats(results: Results, comparison: Comparison) -> list[str]:
     cells = comparison.cells[comparison.cells["horizon"] == comparison.horizon]
     if comparison.horizon is not None:
         if comparison.horizon < max(plan.horizons):
-            said.append(f"No pair has reached the longest horizon, {max(plan.horizons)} epochs, yet.")
+            longest = comparison.cells[comparison.cells["horizon"] == max(plan.horizons)]
+            there = int(longest["pairs"].sum())
+            pairs = f"Only {there} of {int(longest['planned'].sum())} pairs have" if there else "No pair has"
+            said.append(f"{pairs} reached the longest horizon, {max(plan.horizons)} epochs, yet.")
         if unfinished := int(cells["unfinished"].sum()):
             planned = int(cells["planned"].sum())
             said.append(f"{unfinished} of {planned} planned pairs are unfinished; the answer may change.")

@@ -12,9 +12,9 @@ from analysis.final_scores import final_scores
 from analysis.inference import holm
 from analysis.results import Results
 
-SELECTION = ["arm", "cell", "horizon", "d", "pairs", "chosen"]
+SELECTION = ["arm", "cell", "horizon", "d", "planned", "pairs", "unfinished", "chosen"]
 CONFIRMED = ["arm", "cell", "horizon", "d", "low", "high", "error", "p", "p_holm", "planned", "pairs", "failed"]
-CONFIRMED += ["unfinished", "d_selection", "pairs_selection", "reason"]
+CONFIRMED += ["unfinished", "d_selection", "planned_selection", "pairs_selection", "unfinished_selection", "reason"]
 
 
 def confirmed(results: Results) -> pd.DataFrame | None:
@@ -37,7 +37,7 @@ def confirmed(results: Results) -> pd.DataFrame | None:
 def select(
     scores: pd.DataFrame, baseline: str, *, arm: str, count: int = 1, horizon: int | None = None
 ) -> pd.DataFrame:
-    """The cells of `arm` by their d on these scores, the best first: arm, cell, horizon, d, pairs, chosen.
+    """The cells of `arm` by their d on these scores, the best first: see SELECTION.
 
     scores    see final_scores; those of the selecting replicates alone
     count     how many are chosen: fixed before the scores are seen
@@ -61,7 +61,8 @@ def confirm(selection: pd.DataFrame, seen: pd.DataFrame, fresh: pd.DataFrame, ba
 
     arm, cell, horizon; d, low, high, error, p, planned, pairs, failed, unfinished as in cell_effects, fresh pairs only
     p_holm                         p after Holm's correction over the chosen cells
-    d_selection, pairs_selection   what it was chosen by: not to be quoted
+    d_selection, planned_selection, pairs_selection, unfinished_selection   what it was chosen by: not to be quoted;
+                                   while pairs are unfinished, another cell may still be chosen
     reason                         why d or its interval is missing, else empty
     """
     chosen = selection[selection["chosen"].astype(bool)]
@@ -69,7 +70,7 @@ def confirm(selection: pd.DataFrame, seen: pd.DataFrame, fresh: pd.DataFrame, ba
     places = list(fresh[["cell", "replicate"]].itertuples(index=False, name=None))
     again = np.array([place in old for place in places], dtype=bool) | fresh["key"].isin(seen["key"]).to_numpy()
     cells = compare_scores(fresh[~again], baseline).cells
-    picked = chosen.rename(columns={"d": "d_selection", "pairs": "pairs_selection"})
+    picked = chosen.rename(columns={name: f"{name}_selection" for name in ("d", "planned", "pairs", "unfinished")})
     found = picked.merge(cells.drop(columns="p_holm"), on=["arm", "cell", "horizon"], how="left")
     counts = ["planned", "pairs", "failed", "unfinished"]
     found[counts] = found[counts].astype(float).fillna(0).astype(int)

@@ -6,8 +6,8 @@ and tests as the final score (`compare_scores`), with d = log(value of the basel
 area    exp of the mean of log mmd_v over the epochs up to the horizon (trapezoids): exp(d) - 1 is the relative
         improvement averaged over training instead of at its end
 epochs  first scored epoch at which a training stopped there would have a final score of at most the threshold.
-        A curve that never gets there counts as one epoch past the horizon, the earliest it can have been: the pair
-        keeps its sign, and its d is nearer 0 than it may be; where neither trial gets there it is a tie
+        A curve that never gets there counts as one epoch past the horizon, the earliest it can have been: its pair
+        keeps its sign, and the arm looks better than it is; where neither trial gets there it is a tie
 """
 
 import numpy as np

@@ -208,13 +208,15 @@ def _known(cells: pd.DataFrame, horizon: int | None) -> pd.DataFrame:
 def _horizon(cells: pd.DataFrame) -> int | None:
     """The one horizon to pool at, as the horizons of one curve are nested.
 
-    The longest at which every cell has an effect from half of the pairs it can have, so that the first at a new
-    horizon does not replace a whole study; while there is none, the longest with any effect. A cell that lost all its
+    The longest at which every cell has an effect from half of the pairs it can have (an interval, where nothing is
+    paired), so that the first at a new horizon does not replace a whole study; while there is none, the longest with
+    any effect. A cell that lost all its
     pairs to failures holds back none.
     """
     known = cells["d"].astype(float).notna()
     hopeless = (cells["planned"] > 0) & (cells["failed"] == cells["planned"])
-    enough = known & (2 * cells["pairs"] >= cells["planned"] - cells["failed"])
+    half = 2 * cells["pairs"] >= cells["planned"] - cells["failed"]
+    enough = known & half.where(cells["paired"].astype(bool), cells["low"].astype(float).notna())
     whole = (enough | hopeless).groupby(cells["horizon"]).all() & known.groupby(cells["horizon"]).any()
     longest = [*whole[whole].index] or [*cells.loc[known, "horizon"]]
     return int(max(longest)) if longest else None

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from analysis.effects import Comparison, compare
+from analysis.effects import compare
 from analysis.errors import ResultsError
 from analysis.files import whole_file
 from analysis.quality import full_scores, summarise
@@ -37,7 +37,6 @@ _PLACE = ["arm", "cell", "replicate"]
 _TRIALS = ["key", *_PLACE, "status", "epoch", "horizon", "hours", "attempts", "circuits", "shots"]
 _TRIALS += ["revision", "warnings", "cause"]
 _CHANNELS = [*_PLACE, "epoch", "channel", "mmd_v", "mmd_u", "floor_v", "floor_u"]
-_WINS = ["arm", "of", "wins", "losses", "ties", "low", "high", "p"]
 _UPDATED = ["prior_loss", "prior_gradient_norm", "circuits", "shots", "scores", "prior_entropy", "prior_perplexity"]
 _UPDATED += ["prior_distinct_codes", "prior_total_variation", "prior_mutual_information"]
 _UPDATES = [*_PLACE, "latent_dim", "epoch", "reached", "entropy_bits", *_UPDATED]
@@ -55,17 +54,21 @@ MEANINGS = {
     "distinct_codes": "different codes among those scored",
     "entropy_bits": "entropy of the prior's codes after the update event, bits",
     "epoch": "1, 2, ... (trials: last epoch on disk)",
+    "error": "standard error of d",
     "failed": "pairs with a failed trial",
     "fault": "how far the score lies from its ideal, mean over replicates",
     "floor": "the same score of real images",
     "floor_fault": "how far the floor lies from the score's ideal, mean over replicates",
     "floor_u": "mmd_u of two real batches of the same size",
+    "floor_u_baseline": "floor_u of the baseline's trial",
     "floor_v": "mmd_v of two real batches of the same size",
+    "floor_v_baseline": "floor_v of the baseline's trial",
     "generator_loss": "L_G, mean over the epoch",
     "high": "upper end of the 95 % interval: of d, of the mean MMD, or of the win rate (0 to 1)",
     "horizon": "epochs of a budget (trials: longest reached)",
     "hours": "training time, scores and updates included",
     "key": "name of the trial's folder",
+    "key_baseline": "the same of the baseline's trial",
     "latent_dim": "length n of the latent code, missing where unknown",
     "losses": "comparisons that the baseline wins",
     "low": "lower end of the 95 % interval",
@@ -73,8 +76,9 @@ MEANINGS = {
     "mmd_u_baseline": "mmd_u of the baseline",
     "mmd_v": "Eq. 9, biased estimator, pixels in [0, 1]",
     "mmd_v_baseline": "mmd_v of the baseline",
-    "of": "pairs or cells",
-    "p": "exact two-sided binomial p of equal chances",
+    "over": "pairs, pairs with failures as losses, or cells",
+    "p": "two-sided p: of the t test that d is 0 (effects), exact binomial of equal chances (wins)",
+    "p_holm": "p after Holm's correction over the cells of the arm",
     "paired": "whether d is of pairs; else Welch's interval over all trials",
     "pairs": "pairs with a score",
     "planned": "pairs in the plan",
@@ -86,7 +90,9 @@ MEANINGS = {
     "prior_mutual_information": "between two bits, mean over all pairs, nats",
     "prior_perplexity": "exp of the entropy: how many equally likely codes",
     "prior_total_variation": "from the starting prior, 0 to 1",
+    "rate": "share of decided comparisons that the arm wins",
     "reached": "last epoch on disk of the trial",
+    "reason": "why d or its interval is missing",
     "replicate": "trials of one replicate share all but the prior",
     "replicates": "how many have a value",
     "revision": "git revision that made the trial, + where it had uncommitted changes",
@@ -182,17 +188,6 @@ def updates(results: Results) -> pd.DataFrame:
     return whole[_UPDATES]
 
 
-def wins(comparison: Comparison) -> pd.DataFrame:
-    """Wins, losses and ties of every arm over pairs and over cells, with interval and p."""
-    rows = [
-        (arm, of, rate.wins, rate.losses, rate.ties, rate.low, rate.high, rate.p)
-        for arm in comparison.pair_wins
-        for of, rates in (("pairs", comparison.pair_wins), ("cells", comparison.cell_wins))
-        if (rate := rates.get(arm)) is not None
-    ]
-    return pd.DataFrame(rows, columns=_WINS)
-
-
 FRAMES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "trials": trials,
     "curves": curves,
@@ -200,7 +195,7 @@ FRAMES: dict[str, Callable[[Results], pd.DataFrame]] = {
     "final_scores": lambda results: compare(results).scores,
     "pairs": lambda results: compare(results).pairs,
     "effects": lambda results: compare(results).cells,
-    "wins": lambda results: wins(compare(results)),
+    "wins": lambda results: compare(results).wins,
     "updates": updates,
     "full_scores": full_scores,
     "quality": lambda results: summarise(full_scores(results)),

@@ -16,7 +16,7 @@ _DRAWS = 2**14  # random sign flips beyond that
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its two-sided interval; low, high, error and p are NaN where one value leaves no spread."""
+    """An estimate with its two-sided interval; low, high, error and p are NaN where the values show no spread."""
 
     estimate: float
     low: float
@@ -51,10 +51,13 @@ def t_band(values: ArrayLike, confidence: float = CONFIDENCE) -> NDArray[np.floa
 
 
 def t_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Student's t interval and test of the mean of `values`; of paired differences it is the paired one."""
+    """Student's t interval and test of the mean of `values`; of paired differences it is the paired one.
+
+    No interval where all values are the same, as counts of epochs can be: a spread of zero is no certainty.
+    """
     sample = np.asarray(values, dtype=float).ravel()
     mean = float(sample.mean()) if sample.size else np.nan
-    if sample.size < 2:
+    if sample.size < 2 or _equal(sample):
         return Interval(mean, np.nan, np.nan, sample.size)
     error = float(sample.std(ddof=1) / np.sqrt(sample.size))
     return of_error(mean, error, sample.size - 1, sample.size, confidence)
@@ -64,12 +67,17 @@ def welch_interval(first: ArrayLike, second: ArrayLike, confidence: float = CONF
     """Welch's t interval and test of mean(first) - mean(second), for arms that share no replicate."""
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     difference, count = float(a.mean() - b.mean()), a.size + b.size
-    if min(a.size, b.size) < 2:
+    if min(a.size, b.size) < 2 or (_equal(a) and _equal(b)):
         return Interval(difference, np.nan, np.nan, count)
     parts = np.array([a.var(ddof=1) / a.size, b.var(ddof=1) / b.size])
     variance = float(parts.sum())
     freedom = variance**2 / float(parts[0] ** 2 / (a.size - 1) + parts[1] ** 2 / (b.size - 1)) if variance else np.inf
     return of_error(difference, float(np.sqrt(variance)), freedom, count, confidence)
+
+
+def _equal(sample: NDArray[np.float64]) -> bool:
+    """Whether the values differ by rounding at most."""
+    return bool(np.ptp(sample) <= 1e-12 * np.abs(sample).max())
 
 
 def of_error(estimate: float, error: float, freedom: float, count: int, confidence: float = CONFIDENCE) -> Interval:

@@ -116,14 +116,16 @@ def _effect(
         value: float(np.exp(q.mean())) if len(q) else np.nan,
         f"{value}_baseline": float(np.exp(b.mean())) if len(b) else np.nan,
         **plain,
-        "reason": _reason(effect, planned, failed, unfinished),
+        "reason": _reason(effect, planned, pairs, failed, unfinished),
     }
 
 
-def _reason(effect: Interval, planned: int, failed: int, unfinished: int) -> str:
+def _reason(effect: Interval, planned: int, pairs: int, failed: int, unfinished: int) -> str:
     if np.isfinite(effect.low):
         return ""
     if np.isfinite(effect.estimate):
+        if pairs > 1:
+            return f"{pairs} pairs with the same d have no interval"
         return "one pair has no interval" if planned else "an arm with one trial has no interval"
     if not planned:
         return "no replicate is paired, and an arm has no scored trial"

@@ -14,7 +14,7 @@ from analysis.final_scores import ScoredCurve, final_scores
 from analysis.location import Place
 from analysis.results import SCORED, Images, Results
 from analysis.single_run import SingleRun, single_run
-from analysis.tables import TrialRecord, read_curve, read_images, read_trial
+from analysis.tables import TrialRecord, read_curve, read_trial
 
 LOSSES = ["evaluation", "cycle", "kind", "loss"]
 
@@ -57,11 +57,7 @@ class QpuRun:
 
     def images(self) -> Images | None:
         """Its images; None where it has written none, or they are damaged."""
-        try:
-            table, footer = read_images(self.folder / "images.parquet")
-        except ResultsError:
-            return None
-        return Images(table, footer["channels"], footer["height"], footer["width"], footer.get("step_um"))
+        return Images.of(self.folder)
 
 
 def qpu_runs(results: Results) -> list[QpuRun]:

@@ -31,6 +31,15 @@ class Images:
     width: int
     step_um: float | None  # width of a pixel, um
 
+    @classmethod
+    def of(cls, home: Place) -> "Images | None":
+        """Those in a trial's folder; None where there are none, or none that can be read."""
+        try:
+            table, footer = read_images(home / "images.parquet")
+            return cls(table, footer["channels"], footer["height"], footer["width"], footer.get("step_um"))
+        except (ResultsError, KeyError):
+            return None
+
     @property
     def last_epoch(self) -> int:
         """The last marked epoch with generated images, 0 where there is none."""
@@ -142,11 +151,7 @@ class Results:
 
     def images(self, key: str) -> Images | None:
         """The images of a trial; None where it has written none, or none that can be read."""
-        try:
-            table, footer = read_images(self.folder / "trials" / key / "images.parquet")
-            return Images(table, footer["channels"], footer["height"], footer["width"], footer.get("step_um"))
-        except (ResultsError, KeyError):
-            return None
+        return Images.of(self.folder / "trials" / key)
 
 
 def load(folder: str | Place) -> Results:

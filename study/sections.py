@@ -104,7 +104,7 @@ class Score:
     full_every: int = ScoreSettings.full_every  # epochs between full scores; horizons have them always, 0: these alone
     draws: int = ScoreSettings.draws  # generated images among which different ones are counted
     window: int = 100  # epochs up to a horizon over which the final score is averaged
-    threshold: float | None = None  # an MMD; the report counts the epochs that a trial needs to reach it
+    threshold: float | None = None  # an MMD above the floor; the report tells who reaches it in fewer epochs
 
     @property
     def of_trial(self) -> dict[str, Any]:

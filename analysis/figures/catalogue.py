@@ -151,7 +151,7 @@ def _forest(findings: Findings) -> Drawn:
 
 
 def _wins(findings: Findings) -> Drawn:
-    frame = export.wins(findings.comparison)
+    frame = findings.comparison.wins
     return Drawn(figures.wins_figure(frame, colours=findings.colours, published=findings.published), frame)
 
 

@@ -15,15 +15,16 @@ def wins_figure(
 ) -> Figure:
     """Share of pairs and of cells that each arm wins, with its Clopper-Pearson interval and exact two-sided p.
 
-    `frame`: arm, of (pairs | cells), wins, losses, low, high (0 to 1), p. A published number of wins is a row of
-    its own.
+    `frame`: arm, over (pairs | cells; other rows are not drawn), wins, losses, low, high (0 to 1), p. A published
+    number of wins is a row of its own.
     """
     rows: list[tuple[str, int, int, float, float, float, str]] = []
-    for arm, of, wins, losses, low, high, p in frame[["arm", "of", "wins", "losses", "low", "high", "p"]].to_numpy():
+    drawn = frame.loc[frame["over"].isin(["pairs", "cells"]), ["arm", "over", "wins", "losses", "low", "high", "p"]]
+    for arm, over, wins, losses, low, high, p in drawn.to_numpy():
         if wins + losses:
-            rows.append((f"{arm}\n{of}", wins, wins + losses, low, high, p, colours[arm]))
+            rows.append((f"{arm}\n{over}", wins, wins + losses, low, high, p, colours[arm]))
     if not rows:
-        return blank_figure("No win rate yet: no pair of trials is decided.")
+        return blank_figure("No win rate yet: no pair of trials and no cell is decided.")
     if published and published[1].cells and published[1].wins is not None:
         wins, count = published[1].wins, published[1].cells
         label = f"published,\n{published[0]} cells"

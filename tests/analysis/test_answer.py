@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -119,3 +120,29 @@ def test_summary_against_another_baseline(study):
     assert "qcbm beats bernoulli" in summary(load(study), baseline="qcbm")
     with pytest.raises(ResultsError, match="no such arm"):
         summary(load(study), baseline="nobody")
+
+
+def test_pairs_that_went_further_are_not_denied(written):
+    running = {("qcbm", 0, replicate): ("running", 25) for replicate in (1, 2, 3)}
+    study = written(
+        cells=[{"latent_dim": 8}], replicates={a: range(4) for a in ("bernoulli", "qcbm")}, statuses=running
+    )
+    assert "Not shown by this: Only 1 of 4 pairs have reached the longest horizon, 40 epochs, yet." in summary(
+        load(study)
+    )
+
+
+def test_rank_of_a_run_that_is_half_way_is_a_whole_number(written):
+    replicates, half = {"bernoulli": range(5), "qcbm": [0]}, {("qcbm", 0, 0): ("running", 25)}
+    study = load(written(cells=[{"latent_dim": 8}], replicates=replicates, statuses=half))
+    assert re.search(r"One run of qcbm ranks \d of 6 with", answers(study, compare(study))[0])
+
+
+def test_one_trial_each_does_not_replace_unpaired_arms_of_several(written):
+    half = {("bernoulli", 0, 1): ("running", 25), ("bernoulli", 0, 2): ("running", 25)}
+    half |= {("qcbm", 0, 11): ("running", 25), ("qcbm", 0, 12): ("running", 25)}
+    replicates = {"bernoulli": range(3), "qcbm": range(10, 13)}
+    study = load(written(cells=[{"latent_dim": 8}], replicates=replicates, statuses=half))
+    comparison = compare(study)
+    assert comparison.horizon == 20 and not comparison.cells["paired"].any()
+    assert list(comparison.wins["over"]) == ["cells"]

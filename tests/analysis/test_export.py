@@ -28,7 +28,7 @@ def test_every_column_is_explained(written, tmp_path):
     assert {name: list(rows["column"]) for name, rows in explained.groupby("frame")} == {
         name: list(make(results).columns) for name, make in FRAMES.items()
     }
-    for name in ("trials", "curves", "channels", "updates", "full_scores", "quality", "wins"):
+    for name in FRAMES:
         assert explained.loc[explained["frame"] == name, "meaning"].notna().all(), name
     used = set(explained["column"])
     assert set(MEANINGS) <= used, "a meaning without a column"

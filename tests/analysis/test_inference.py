@@ -96,8 +96,13 @@ def test_p_of_welch_is_that_of_scipy(first, second):
     assert welch_interval(first, second).p == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
-def test_identical_values_are_certain_or_nothing():
-    assert t_interval([0.2, 0.2, 0.2]).p == pytest.approx(0) and t_interval([0.0, 0.0]).p == 1
+@pytest.mark.parametrize("values", [[0.2, 0.2, 0.2], [0.0, 0.0], [0.1 + 0.2, 0.3]])
+def test_values_without_a_spread_have_no_interval(values):
+    """Counts of epochs are often the same: a spread of zero is no certainty."""
+    found = t_interval(values)
+    assert found.estimate == pytest.approx(values[0]) and found.count == len(values)
+    assert np.isnan([found.low, found.high, found.p]).all()
+    assert np.isnan(welch_interval(values, [1.0, 1.0]).low)
 
 
 @pytest.mark.parametrize(("count", "factor"), [(5, 3.041), (20, 2.145)])
