@@ -8,7 +8,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -122,19 +122,30 @@ class _Pending(Searcher):  # type: ignore[misc]
 
 
 class _Scheduler(FIFOScheduler):  # type: ignore[misc]
-    """Takes back what Tune has in its queue where the gate has closed, or the ledger gave a trial up."""
+    """Starts waiting trials in the plan's order, and takes them back where the gate has closed or one is settled."""
 
-    def __init__(self, gate: Gate, settled: set[str]) -> None:
+    def __init__(self, keys: Iterable[str], gate: Gate, settled: set[str]) -> None:
         super().__init__()
+        self.place = {key: number for number, key in enumerate(keys)}
         self.gate, self.settled = gate, settled
 
-    def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """Tune itself starts what is in the queue."""
-        if self.settled or not self.gate.check():
-            for trial in list(tune_controller.get_live_trials()):
-                waiting = trial.status == trial.PENDING
-                if waiting and (self.gate.closed or trial.config["key"] in self.settled):
-                    tune_controller.stop_trial(trial)
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The first waiting trial that has no process yet; None where there is none."""
+        waiting = []
+        closed = not self.gate.check()
+        for trial in list(tune_controller.get_live_trials()):
+            if trial.status != trial.PENDING:
+                continue
+            if closed or trial.config["key"] in self.settled:
+                tune_controller.stop_trial(trial)
+            elif trial.temporary_state.ray_actor is None:
+                waiting.append(trial)
+        return min(waiting, key=lambda trial: self.place[trial.config["key"]], default=None)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        """Tune keeps an idle process for each trial that it has staged, and forgets none that is taken back."""
+        if trial in tune_controller._staged_trials:
+            tune_controller._unstage_trial_with_resources(trial)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -178,6 +189,8 @@ class _Watch(tune.Callback):  # type: ignore[misc]
 
     def _take_note(self, key: str, result: dict[str, Any]) -> None:
         """The trial's process has ended, or Tune took the trial out of its queue."""
+        if key in self.settled:  # taken back after its last process had died
+            return
         record = self.ledger.trial(key).record()
         begun = record is not None and len(record.attempts) > self.attempts.get(key, 0)
         self.gate.stopped(key, record if begun else None)
@@ -196,13 +209,13 @@ class _Watch(tune.Callback):  # type: ignore[misc]
 
     def _lost(self, trial: Any) -> None:
         """The trial's process died."""
-        key, raised = trial.config["key"], trial.get_error()
+        key, raised = trial.config["key"], _raised(trial)
         folder, job = self.ledger.trial(key), self.jobs[key]
         record = folder.record()
         if record is None or len(record.attempts) <= self.attempts.get(key, 0):
             nothing = {"note": "the worker died before it began"}
             record = folder.begin(
-                key, trial=canonical(job.planned.trial), command=job.command, provenance=nothing, gpus=job.gpus
+                key, trial=canonical(job.planned.trial), command=job.command, provenance=nothing, gpus=0.0
             )
         if record.status == "running":  # else it died after its last word
             record = folder.lost(record)
@@ -216,6 +229,16 @@ class _Watch(tune.Callback):  # type: ignore[misc]
                 folder.write_record(failed(record, error, record.epoch, str(raised or "")))
         self._take_note(key, trial.last_result)
         self.attempts[key] = len(record.attempts)
+
+
+def _raised(trial: Any) -> Exception | None:
+    """What Ray told of the end of the trial's process; Tune's own `get_error` looks where nothing is written."""
+    path = trial.pickled_error_file
+    if path is None or not os.path.exists(path):
+        return None
+    with open(path, "rb") as file:
+        found: Exception = ray.cloudpickle.load(file)
+        return found
 
 
 def sweep(jobs: Sequence[Job], look: Look, gate: Gate) -> None:
@@ -239,7 +262,7 @@ def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources) -> None:
         ),
         tune_config=tune.TuneConfig(
             search_alg=_Pending(list(jobs), watch.gate),
-            scheduler=_Scheduler(watch.gate, watch.settled),
+            scheduler=_Scheduler(jobs, watch.gate, watch.settled),
             num_samples=len(jobs),
             reuse_actors=True,  # seconds less per trial; every random stream is the trial's own
             trial_dirname_creator=lambda trial: str(trial.config["key"]),

@@ -1,6 +1,9 @@
 """What the launcher makes of workers that die, and how many trials it lets wait."""
 
 import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +11,8 @@ from typing import Any
 import pytest
 import ray
 import yaml
+from ray.train._internal.storage import StorageContext
+from ray.tune.experiment import Trial
 
 from analysis.tables import TrialRecord
 from study import cluster, launch
@@ -18,7 +23,8 @@ from study.nodes import Node
 from study.plan import Look, look
 from study.progress import Progress, duration
 from study.provenance import mixed_revisions
-from study.sections import Resources
+from study.sections import Budget, Resources
+from study.spending import Spent
 from study.trainable import job
 
 
@@ -37,11 +43,38 @@ def watch(here: Look, patches_file: Path) -> _Watch:
 
 
 def died(key: str, error: Exception | None = None) -> Any:
-    """A trial as Tune shows it."""
-    error = error or ray.exceptions.RayActorError()
-    return SimpleNamespace(
-        config={"key": key}, get_error=lambda: error, last_result={}, status="PENDING", PENDING="PENDING"
+    """A trial as Tune shows it once its process has died, back in the queue."""
+    trial = Trial("_run_on_worker", config={"key": key}, stub=True, storage=_storage())
+    trial.init_local_path()
+    trial.handle_error(error or ray.exceptions.RayActorError())
+    return trial
+
+
+def waiting(keys: Iterable[str]) -> list[Any]:
+    """Trials in Tune's queue."""
+    return [Trial("_run_on_worker", config={"key": key}, stub=True) for key in keys]
+
+
+def chosen(watch: _Watch, trials: list[Any]) -> tuple[str | None, list[str]]:
+    """The key of the trial that the scheduler starts, and those that it takes back."""
+    back: list[str] = []
+    controller = SimpleNamespace(
+        get_live_trials=lambda: trials, stop_trial=lambda trial: back.append(trial.config["key"])
     )
+    found = _Scheduler(watch.jobs, watch.gate, watch.settled).choose_trial_to_run(controller)
+    return (None if found is None else found.config["key"]), back
+
+
+class _Storage(StorageContext):  # type: ignore[misc]
+    """Where Tune keeps what a trial raised, without a Ray session."""
+
+    @property
+    def experiment_driver_staging_path(self) -> str:
+        return str(self.storage_fs_path)
+
+
+def _storage() -> _Storage:
+    return _Storage(tempfile.mkdtemp(prefix="tune-"), "sweep", trial_dir_name="trial")
 
 
 def begin(watch: _Watch, key: str, checkpoint: int | None) -> None:
@@ -72,12 +105,31 @@ def test_three_attempts_in_a_row_without_a_checkpoint_are_a_failure(watch: _Watc
     assert failure.cause is not None
     assert "3 times in a row without a new checkpoint" in failure.cause["error"]
     assert key in watch.settled  # and the scheduler takes it out of Tune's queue:
-    stopped = []
-    waiting = died(key)
-    _Scheduler(watch.gate, watch.settled).choose_trial_to_run(
-        SimpleNamespace(get_live_trials=lambda: {"": waiting}.values(), stop_trial=stopped.append)
-    )
-    assert stopped == [waiting]
+    assert chosen(watch, waiting([key])) == (None, [key])
+    watch.on_trial_complete(0, [], died(key))
+    assert watch.progress.states[key] == "failed"  # as it was before it was taken back
+
+
+def test_waiting_trials_start_in_the_plans_order_until_the_gate_closes(watch: _Watch) -> None:
+    keys = list(watch.jobs)
+    assert chosen(watch, waiting(reversed(keys))) == (keys[0], [])
+    started = waiting(keys[:1])
+    started[0].temporary_state.ray_actor = object()  # its process is being made ready
+    assert chosen(watch, [*started, *waiting(keys[2:])]) == (keys[2], [])
+    watch.settled.add(keys[0])  # the gate is asked although a trial has ended
+    watch.gate.budget = Budget(gpu_hours=1e-9)
+    watch.gate.total = Spent(1.0, 0.0)
+    assert chosen(watch, waiting(keys[1:])) == (None, keys[1:])
+    assert watch.gate.closed is not None
+
+
+def test_a_worker_that_dies_before_it_begins_costs_nothing(watch: _Watch) -> None:
+    """A budget in US dollars needs the price of what was used, and nothing was."""
+    key = next(iter(watch.jobs))
+    watch.jobs[key] = replace(watch.jobs[key], gpus=1.0)
+    watch.gate.budget = Budget(usd=100.0)
+    watch.on_trial_error(0, [], died(key))
+    assert watch.gate.check()
 
 
 def test_a_worker_that_dies_before_it_begins_counts_too(watch: _Watch) -> None:
@@ -104,10 +156,12 @@ def test_a_worker_that_dies_after_its_last_word_has_done_its_work(watch: _Watch)
 def test_an_error_of_the_program_is_a_failure_at_once(watch: _Watch) -> None:
     key = next(iter(watch.jobs))
     begin(watch, key, None)
-    watch.on_trial_error(0, [], died(key, ValueError("first line\nlast line")))
+    raised = ray.exceptions.RayTaskError("train", "first line\nValueError: last line", ValueError("last line"))
+    watch.on_trial_error(0, [], died(key, raised))
     failure = record(watch, key)
     assert failure.cause is not None
-    assert failure.cause["error"] == "last line"
+    assert failure.cause["error"] == "ValueError: last line"
+    assert "first line" in failure.cause["log"]
 
 
 def test_a_finished_trial_of_an_earlier_horizon_is_not_taken_for_this_launchs(watch: _Watch) -> None:
@@ -120,8 +174,8 @@ def test_a_finished_trial_of_an_earlier_horizon_is_not_taken_for_this_launchs(wa
 
 
 def test_results_that_cannot_be_kept_close_the_gate(watch: _Watch) -> None:
-    trial = died(next(iter(watch.jobs)))
-    trial.last_result = {"trouble": "results/x: No space left on device"}
+    trouble = {"trouble": "results/x: No space left on device"}
+    trial = SimpleNamespace(config={"key": next(iter(watch.jobs))}, last_result=trouble)
     watch.on_trial_complete(0, [], trial)
     assert watch.gate.closed is not None
     assert watch.gate.closed.exit_code == 1
