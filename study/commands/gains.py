@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from study.gains.drive import Pool
     from study.gains.result import Result
     from study.gains.search import Search, Tried
+    from study.gate import Closed
     from study.lease import Lease
     from study.ledger import Ledger
     from study.spec import Study
@@ -113,7 +114,10 @@ def _search(
     if not ledger.storage.exists("plan.json"):  # `study report` asks for it
         ledger.write_plan(plan.record(study, plan.trials(study), path))
     if starts.state(study, start, ledger) != "done":
-        _train(study, start, ledger, lease, here)
+        closed = _train(study, start, ledger, lease, here)
+        if closed is not None and closed.exit_code != INTERRUPTED:
+            click.echo(f"study: {closed.reason}", err=True)
+            return closed.exit_code
     state, record = starts.state(study, start, ledger), ledger.trial(start.planned.key).record()
     if state != "done":
         if record is None or record.cause is None:
@@ -149,20 +153,22 @@ def _search(
     return 0
 
 
-def _train(study: "Study", start: "Job", ledger: "Ledger", lease: "Lease", here: bool) -> None:
-    """Train the networks that the cycles begin at, as a trial of the ledger."""
+def _train(study: "Study", start: "Job", ledger: "Ledger", lease: "Lease", here: bool) -> "Closed | None":
+    """Train the networks that the cycles begin at, as a trial of the ledger; what stopped it, if anything did."""
     click.echo(f"training the networks to epoch {start.horizons[-1]}, key {start.planned.key}")
     if here:
         from study.debug import run_here
 
         run_here(start, pdb=False)
-    else:
-        from study import launch
-        from study.gains.start import look
-        from study.gate import Gate
+        return None
+    from study import launch
+    from study.gains.start import look
+    from study.gate import Gate
 
-        seen = look(study, start, ledger)
-        launch.sweep([start], seen, Gate(study.budget, study.resources.gpu, seen.now.records, lease))
+    seen = look(study, start, ledger)
+    gate = Gate(study.budget, study.resources.gpu, seen.now.records, lease)
+    launch.sweep([start], seen, gate)
+    return gate.closed
 
 
 def _pool(study: "Study", here: bool) -> "Pool":

@@ -100,7 +100,11 @@ def _run(
         launch.connect(address, found, trains=not plan_only)
         run = None
         if not found.rung.simulated:
-            run, bill = _planned(found, folder, url, yes, retry_failed)
+            try:
+                run, bill = _planned(found, folder, url, yes, retry_failed)
+            except Stopped as stopped:
+                click.echo(f"study: {stopped}", err=True)
+                return BUDGET
             click.echo("\n".join(bill.lines()))
             if plan_only:
                 return 0

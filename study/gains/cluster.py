@@ -29,6 +29,8 @@ class Cluster:
         evaluation = self._running.pop(reference)
         try:
             ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause if isinstance(error.cause, Exception) else error from None
         except ray.exceptions.RayError as error:
             _died(evaluation, error)
         found = evaluations.outcome(evaluation)

@@ -12,7 +12,8 @@ from qgan.errors import InputError
 from qgan.prior_settings import Gains, TrainedSettings
 from qgan.trial import canonical
 from study import ledger, provenance, trainable
-from study.storage import Place
+from study.spending import usd_per_hour
+from study.storage import Place, is_storage_trouble
 
 if TYPE_CHECKING:
     from qgan.cycle import FrozenWgan
@@ -99,17 +100,23 @@ def outcome(evaluation: Evaluation) -> Outcome | None:
 
 
 def run(evaluation: Evaluation) -> None:
-    """Run the cycle and keep its ledger entry; what goes wrong becomes a failure with its cause."""
+    """Run the cycle and keep its ledger entry; what goes wrong becomes a failure with its cause.
+
+    Results that cannot be kept are no fault of the cycle: OSError, and it stays to be run.
+    """
     import torch
 
     start = evaluation.start
     torch.set_num_threads(max(1, int(start.cpus)))
     folder = evaluation.trial_folder
+    found_here = dict(provenance.collect())
     record = folder.begin(
         evaluation.key,
         trial=evaluation.describe(),
         command=start.command,
-        provenance=dict(provenance.collect()),
+        provenance=found_here,
+        gpus=start.gpus,
+        usd_per_hour=usd_per_hour(found_here["gpu"], start.gpus, start.usd_per_gpu_hour),
     )
     try:
         device = "cuda" if start.gpus and torch.cuda.is_available() else "cpu"
@@ -117,6 +124,8 @@ def run(evaluation: Evaluation) -> None:
         folder.write_cycle(dataclasses.asdict(found))
         folder.write_record(dataclasses.replace(record, status="done"))
     except Exception as error:  # a user's or a program's error ends this cycle, not the search
+        if is_storage_trouble(error):
+            raise
         folder.write_record(ledger.failed(record, trainable.cause(error), 0, trainable.log(error)))
     finally:
         if evaluation.continuation:

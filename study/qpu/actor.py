@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from study.storage import storage_of
 
 NAME = NAMESPACE = "ionq-qpu"
 RESOURCE = "ionq_qpu"
+_SURVEY_S = 60.0
 _CALLS = 64  # at once: one on the machine, the others ask, beat or look
 
 
@@ -58,11 +60,11 @@ class Qpu:
     def survey(self, run: Run) -> dict[str, Any]:
         """The machine as it is now, fit for the run's circuit, and the prices that the service quotes, if any.
 
-        Raises InputError where it is not fit. Nothing is ordered.
+        Raises InputError where it is not fit, Stopped where the service does not answer. Nothing is ordered.
         """
         service = run.service(self._url(run))
         service.require_token()
-        waiting = Waiting(patience(service))
+        waiting = Waiting(replace(patience(service), give_up_s=_SURVEY_S))  # a person waits for the plan
         n = run.ansatz.n_qubits
         machine = choose(waiting.ask(service.machines), run.machine, n, degraded=run.degraded)
         circuit = longest_circuit(run.ansatz, machine.profile)
@@ -92,8 +94,8 @@ class Qpu:
                 others = "".join(f", then {place.who}" for place in ahead[1:])
                 return f"{run.machine} is used by {ahead[0].who}{others}"
         if not self.working.acquire(blocking=False):
-            assert self.run is not None
-            return f"the last call of {self.run.name} is on {run.machine} still"
+            before = self.run  # None while a run's jobs are being opened or closed
+            return f"the last call of {before.name if before else 'another run'} is on {run.machine} still"
         try:
             if self.run != run:
                 self._close()

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from qgan.errors import InputError, Stopped
 from study import launch  # sets what Ray reads from the environment
 from study.qpu import calibration
 from study.qpu.actor import RESOURCE, actor
@@ -32,8 +33,6 @@ _DEATHS = 10  # of the trial's process, after which it needs a person
 
 def connect(address: str | None, final: Final, *, trains: bool) -> None:
     """Join the cluster, or start Ray here; raises InputError where it has no node for the actor or what `trains`."""
-    from qgan.errors import InputError
-
     launch.join(address, {RESOURCE: 1})
     if not final.rung.simulated and not ray.cluster_resources().get(RESOURCE):
         raise InputError(
@@ -167,15 +166,21 @@ def _signals(watch: _Watch) -> Iterator[None]:
             choice = click.prompt("c, d or g", type=click.Choice(["c", "d", "g"]), show_choices=False)
         if choice == "g":
             return
-        if choice == "c" and watch.run is not None:
-            running = _asked(actor().cancel.remote(watch.run))
-            ran = f"; these jobs run on or are done, and are kept: {', '.join(running)}" if running else ""
-            stop("detached", f"cancelled: what had not begun is called off and costs nothing{ran}")
-        else:
-            stop("detached", "detached: what is ordered stays ordered, and the same command goes on with it")
+        told = "detached: what is ordered stays ordered, and the same command goes on with it"
+        stop("detached", _called_off(watch.run) if choice == "c" and watch.run is not None else told)
 
     with launch.signals_to(interrupted):
         yield
+
+
+def _called_off(run: Run) -> str:
+    """Call off the run's jobs that have not begun; what came of it, in words."""
+    try:
+        running = _asked(actor().cancel.remote(run))
+    except (InputError, Stopped) as error:
+        return f"detached, as the jobs could not be called off: {error}"
+    ran = f"; these jobs run on or are done, and are kept: {', '.join(running)}" if running else ""
+    return f"cancelled: what had not begun is called off and costs nothing{ran}"
 
 
 def _on_worker(config: dict[str, Any], job: Job, run: Run | None) -> None:
@@ -201,3 +206,6 @@ def _asked(reference: Any) -> Any:
         return ray.get(reference)
     except ray.exceptions.RayTaskError as error:
         raise error.cause if isinstance(error.cause, Exception) else error from None
+    except ray.exceptions.RayError as error:
+        told = str(error).strip().splitlines()[0]
+        raise InputError(f"the process that was asked died ({told}); the same command goes on where it was") from None

@@ -29,7 +29,8 @@ class Bill:
     one: Budget  # of the longest circuit that was found
     rates: Rates
     debiasing: bool
-    measured: int  # circuits that are in the journal
+    measured: int  # circuits whose codes are in the journal
+    ordered: int  # those, and the ones whose codes are still to come
     spent: float  # US dollars ordered before
 
     @property
@@ -39,7 +40,7 @@ class Bill:
 
     @property
     def to_order(self) -> int:
-        return self.circuits - self.measured
+        return self.circuits - self.ordered
 
     @property
     def machine_hours(self) -> float:
@@ -49,7 +50,7 @@ class Bill:
     @property
     def waits(self) -> int:
         """How often the run waits in the machine's queue: the two points of an iteration wait together."""
-        alone = int(not self.measured)  # the circuit of the first codes, and the last one of every cycle
+        alone = int(not self.ordered)  # the circuit of the first codes, and the last one of every cycle
         alone += -(-(self.to_order - alone) // self.per_cycle)
         return -(-(self.to_order + alone) // 2)
 
@@ -72,10 +73,11 @@ class Bill:
             f"price      ${one.usd:,.2f} per circuit, ${self.usd:,.2f} in all ({rates.source}, {rates.read})",
             f"time       {self.machine_hours:.2g} h on the machine (gate times of Aria), queue: {queue}",
         ]
-        if self.measured or self.spent:
+        if self.ordered:
+            coming = f", {self.ordered - self.measured} more are ordered" if self.ordered > self.measured else ""
             told.append(
-                f"journal    {self.measured} circuits are measured already (${self.spent:,.2f}); {self.to_order} are "
-                f"left, for ${self.usd - self.spent:,.2f}"
+                f"journal    {self.measured} circuits are measured already{coming} (${self.spent:,.2f}); "
+                f"{self.to_order} are left, for ${self.usd - self.spent:,.2f}"
             )
         return told
 
@@ -95,6 +97,7 @@ def bill(final: Final, machine: Machine, rates: Rates, journal: Journal) -> Bill
         noise = PUBLISHED["forte-1" if machine.profile == "zz" else "aria-2"]
     circuit = longest_circuit(final.ansatz, machine.profile)
     measured = sum("result" in records for records in journal.orders.values())
+    ordered = sum("void" not in records for records in journal.orders.values())
     return Bill(
         machine,
         final.circuits,
@@ -105,5 +108,6 @@ def bill(final: Final, machine: Machine, rates: Rates, journal: Journal) -> Bill
         rates,
         debiasing,
         measured,
+        ordered,
         journal.spent,
     )

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from qgan.ionq.journal import Journal
+from qgan.ionq.journal import Journal, Order
 from qgan.ionq.machines import Machine
 from qgan.ionq.prices import rates
 from study.commands.qpu import _allowed
@@ -55,3 +55,18 @@ def test_confirmation(
     assert done.exception is None
     assert got == [allowed]
     assert said in done.output
+
+
+def test_what_is_on_its_way_is_not_billed_twice(write: Write, tmp_path: Path) -> None:
+    found, journal = final(load(write()), "qpu.aria-2"), Journal(tmp_path / "journal")
+    journal.folder.mkdir()
+    planned = bill(found, ARIA, rates("qpu.aria-2"), journal)
+    for call in range(5):
+        journal.write(Order(call, 0, 1), "intent", {"usd": planned.one.usd})
+    journal.write(Order(4, 0, 1), "void", {"reason": "called off"})
+    for call in range(2):
+        journal.write(Order(call, 0, 1), "result", {})
+    later = bill(found, ARIA, rates("qpu.aria-2"), journal)
+    assert (later.measured, later.ordered, later.to_order) == (2, 4, found.circuits - 4)
+    assert later.usd == pytest.approx(planned.usd)
+    assert "2 circuits are measured already, 2 more are ordered" in "\n".join(later.lines())
