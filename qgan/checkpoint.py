@@ -1,5 +1,6 @@
 """The one checkpoint of a trial: whole or absent, and only for the trial that it was made for."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,15 @@ class CheckpointError(InputError):
 
 def save(path: Path, trial: Trial, state: dict[str, Any]) -> None:
     """Write under a temporary name, then rename: a kill leaves the old checkpoint or the new one."""
+    write(path, {"schema": SCHEMA, "key": trial.key, **state})
+
+
+def write(path: Path, state: dict[str, Any]) -> None:
+    """A file of torch's, whole or absent; OSError where it cannot be kept, of which torch makes a RuntimeError."""
+    written = io.BytesIO()
+    torch.save(state, written)
     with whole_file(path) as temporary:
-        torch.save({"schema": SCHEMA, "key": trial.key, **state}, temporary)
+        temporary.write_bytes(written.getbuffer())
 
 
 def load(path: Path, trial: Trial) -> dict[str, Any]:

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from qgan import seeds
+from qgan import checkpoint, seeds
 from qgan.errors import InputError
-from qgan.files import locked, whole_file
+from qgan.files import locked
 
 RECIPE = 1  # bump when any number of a trained network changes
 WIDTH = 16  # maps of the first layer
@@ -91,8 +91,7 @@ def load_or_train(images: Tensor, content_hash: str, folder: Path) -> FeatureNet
                 with _one_thread(), torch.enable_grad(), torch.random.fork_rng(devices=[]):
                     _train(network, images.cpu())
                 folder.mkdir(parents=True, exist_ok=True)
-                with whole_file(path) as temporary:
-                    torch.save(network.state_dict(), temporary)
+                checkpoint.write(path, network.state_dict())
     return network.requires_grad_(False).eval()
 
 
