@@ -158,7 +158,8 @@ def _run(path: Path, nodes: int, trials: int, seconds: float) -> None:
     ideal = trials * seconds / nodes
     print(
         f"{nodes} nodes, {trials} trials of {seconds:g} s: {done} done in {processes} processes; "
-        f"cluster up {up:.0f} s, sweep {wall:.0f} s (ideal {ideal:.0f} s, efficiency {ideal / wall:.2f}), from first to last trial {span:.0f} s: slots busy "
+        f"cluster up {up:.0f} s, sweep {wall:.0f} s (ideal {ideal:.0f} s, efficiency {ideal / wall:.2f}), from first "
+        f"to last trial {span:.0f} s: slots busy "
         f"{busy / span / nodes:.0%}, {trials / span:.1f} trials/s; driver {1e3 * cpu / trials:.1f} ms CPU per trial, "
         f"{before:.0f} -> {_rss_mb():.0f} MB; load {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores"
     )
