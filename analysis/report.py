@@ -70,5 +70,7 @@ def _environment() -> jinja2.Environment:
 def _mmd(value: float) -> str:
     if not np.isfinite(value):
         return "–"
+    if value == 0:
+        return "0"
     text = f"{value:z.5f}" if abs(value) < 0.001 else f"{value:#.3g}".rstrip(".")
     return text.replace("-", "−")

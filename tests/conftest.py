@@ -20,7 +20,7 @@ SIZE = 12
 COUNT = 120
 
 
-# files that take a minute or more, longest first: two processes that share the suite by files then end together
+# files that take a minute or more, longest first: processes that share the suite by files then end together
 LONG = (
     "study/test_commands.py", "test_readme.py", "study/qpu/test_whole.py", "cluster/test_ray_up.py",
     "study/gains/test_killed.py", "faults/test_killed_sweeps.py", "qgan/test_killed.py",
