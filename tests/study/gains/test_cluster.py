@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import ray
 
 from analysis.gains import read_gains
@@ -12,6 +13,7 @@ from analysis.gains import read_gains
 FEW = "gains.candidates=3"
 
 
+@pytest.mark.faults
 def test_a_search_on_a_cluster_finds_what_one_in_this_process_finds(gains_file: Path, search_here: Any) -> None:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
