@@ -213,10 +213,8 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         folder, job = self.ledger.trial(key), self.jobs[key]
         record = folder.record()
         if record is None or len(record.attempts) <= self.attempts.get(key, 0):
-            nothing = {"note": "the worker died before it began"}
-            record = folder.begin(
-                key, trial=canonical(job.planned.trial), command=job.command, provenance=nothing, gpus=0.0
-            )
+            nothing = {"note": "the worker died before it began"}  # and used no GPU, which would need a price
+            record = folder.begin(key, trial=canonical(job.planned.trial), command=job.command, provenance=nothing)
         if record.status == "running":  # else it died after its last word
             record = folder.lost(record)
             killed = raised is None or isinstance(raised, ray.exceptions.RayActorError)
