@@ -12,14 +12,12 @@ epochs  first scored epoch at which a training stopped there would have a final 
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import integrate
 
 from analysis.effects import Comparison, compare_scores, known_arm
 from analysis.errors import ResultsError
-from analysis.final_scores import PLACE, can_be_logged, state_at
+from analysis.final_scores import PLACE, ScoredCurve, missing
 from analysis.results import Results
 
 SPEED = [*PLACE, "window", "state", "area", "epochs", "reached"]
@@ -37,12 +35,14 @@ def convergence(results: Results, threshold: float | None = None) -> pd.DataFram
     if threshold is not None and not (np.isfinite(threshold) and threshold > 0):
         raise ResultsError(f"threshold {threshold}: an MMD to be reached is a number above 0")
     rows = []
+    curves = {key: ScoredCurve(table) for key, table in results.curves.items()}
     for trial in results.plan.trials:
+        curve = curves.get(trial.key)
         for horizon in results.plan.horizons:
             window = min(results.plan.window, horizon)
-            state, area, epochs = state_at(results, trial.key, horizon), np.nan, np.nan
-            if state == "reached":
-                state, epoch, mmd = _scored(results.curves[trial.key], horizon)
+            state, area, epochs = missing(results, trial.key), np.nan, np.nan
+            if curve is not None and curve.last_epoch >= horizon:
+                state, epoch, (mmd, *_) = curve.within(horizon, horizon)
                 if state == "scored":
                     area = area_under(epoch, mmd)
                     epochs = np.nan if threshold is None else epochs_to(epoch, mmd, threshold, window, horizon)
@@ -80,11 +80,3 @@ def epochs_to(epoch: NDArray[np.int64], mmd: NDArray[np.float64], threshold: flo
     means = (sums[last] - sums[first]) / (last - first)
     there = epoch[means <= threshold]
     return float(there[0]) if len(there) else float(horizon + 1)
-
-
-def _scored(curve: pa.Table, horizon: int) -> tuple[str, NDArray[np.int64], NDArray[np.float64]]:
-    here = curve.filter(pc.and_(pc.less_equal(curve["epoch"], horizon), pc.is_valid(curve["mmd_v"])))
-    epoch, mmd = here["epoch"].to_numpy().astype(np.int64), here["mmd_v"].to_numpy()
-    if not len(mmd):
-        return "unscored", epoch, mmd
-    return "scored" if can_be_logged(mmd).all() else "invalid", epoch, mmd

@@ -115,13 +115,14 @@ MEANINGS = {
 def trials(results: Results) -> pd.DataFrame:
     """Every planned trial: where it stands, what it cost, what made it and what it died of."""
     rows = []
-    run = results.columns(_RUN)
+    run = results.columns([*_RUN, "seconds"])
     for trial in results.plan.trials:
-        record, curve = results.records.get(trial.key), results.curves.get(trial.key)
+        record = results.records.get(trial.key)
         git = record.provenance.get("git") or {} if record else {}
         cause = (record.cause or {}).get("error", "") if record else results.damaged.get(trial.key, "")
-        total = {name: pc.sum(run[trial.key][name]).as_py() if trial.key in run else None for name in _RUN}
-        seconds = pc.max(curve["seconds"]).as_py() if curve is not None else None
+        of_run = run.get(trial.key)
+        total = {name: pc.sum(of_run[name]).as_py() if of_run is not None else None for name in _RUN}
+        seconds = pc.max(of_run["seconds"]).as_py() if of_run is not None else None
         rows.append({
             "key": trial.key,
             **_place(trial),

@@ -33,20 +33,19 @@ def final_scores(results: Results) -> pd.DataFrame:
     rows = []
     curves = {key: ScoredCurve(table) for key, table in results.curves.items()}
     for trial in plan.trials:
+        cell, curve = trial.cell_name, curves.get(trial.key)
         for horizon in plan.horizons:
             window = min(plan.window, horizon)
-            state, metrics = state_at(results, trial.key, horizon), [np.nan] * len(METRICS)
-            if state == "reached":
-                state, metrics = curves[trial.key].score(horizon, window)
-            rows.append([trial.key, trial.arm, trial.cell_name, trial.replicate, horizon, window, state, *metrics])
+            if curve is not None and curve.last_epoch >= horizon:
+                state, metrics = curve.score(horizon, window)
+            else:
+                state, metrics = missing(results, trial.key), [np.nan] * len(METRICS)
+            rows.append([trial.key, trial.arm, cell, trial.replicate, horizon, window, state, *metrics])
     return pd.DataFrame(rows, columns=SCORE)
 
 
-def state_at(results: Results, key: str, horizon: int) -> str:
-    """reached, where the curve goes that far, or why not: failed, damaged or one of UNFINISHED."""
-    curve = results.curves.get(key)
-    if curve is not None and len(curve) and (pc.max(curve["epoch"]).as_py() or 0) >= horizon:
-        return "reached"
+def missing(results: Results, key: str) -> str:
+    """Why a curve does not go as far as a horizon: failed, damaged or one of UNFINISHED."""
     state = results.status(key)
     return "pending" if state == "done" else state
 
@@ -55,26 +54,31 @@ class ScoredCurve:
     """The scored columns of one trial as arrays: many small windows are cut from them."""
 
     def __init__(self, table: pa.Table) -> None:
+        self.epoch = table["epoch"].to_numpy()
+        self.last_epoch = self.epoch.max(initial=0)
         # null means not scored and is skipped; NaN means scored and broken, and must not be
         self.is_scored = pc.is_valid(table["mmd_v"]).to_numpy()
-        self.epoch = table["epoch"].to_numpy()
         self.metrics = [table[name].to_numpy() for name in METRICS]
 
     def score(self, horizon: int, window: int) -> tuple[str, list[float]]:
         """State (scored | invalid | unscored) and mean metrics over the `window` epochs that end at `horizon`."""
+        state, _, metrics = self.within(horizon, window)
+        return state, known_means(metrics).tolist() if state == "scored" else [np.nan] * len(METRICS)
+
+    def within(self, horizon: int, window: int) -> tuple[str, NDArray[np.int64], NDArray[np.float64]]:
+        """State, scored epochs and their METRICS, one per row, of the `window` epochs that end at `horizon`."""
         here = self.is_scored & (self.epoch > horizon - window) & (self.epoch <= horizon)
-        metrics = [values[here] for values in self.metrics]
-        if not here.any():
-            return "unscored", [np.nan] * len(METRICS)
-        if not can_be_logged(metrics[0]).all():
-            return "invalid", [np.nan] * len(METRICS)
-        return "scored", [known_mean(values) for values in metrics]
+        metrics = np.stack([values[here] for values in self.metrics])
+        state = "scored" if can_be_logged(metrics[0]).all() else "invalid"
+        return state if metrics.size else "unscored", self.epoch[here].astype(np.int64), metrics
 
 
-def known_mean(values: NDArray[np.float64]) -> float:
-    """Of the values that are there; NaN without any."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else np.nan
+def known_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean along the last axis of the values that are there; NaN without any."""
+    known = ~np.isnan(values)
+    counts = known.sum(axis=-1)
+    means: NDArray[np.float64] = np.where(known, values, 0).sum(axis=-1) / np.where(counts, counts, np.nan)
+    return means
 
 
 def can_be_logged(mmd: NDArray[np.float64]) -> NDArray[np.bool_]:

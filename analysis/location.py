@@ -4,10 +4,13 @@ Both are read through the same few methods of `pathlib.Path`. Remote places are 
 (reports, figures, tables) goes to local files.
 """
 
+import errno
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.errors import ResultsError, UnreachableError
@@ -19,11 +22,11 @@ _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTA
 class Remote:
     """A file or folder on a filesystem of pyarrow; errors of the network are an UnreachableError."""
 
-    def __init__(self, filesystem: Any, path: str, scheme: str) -> None:
-        self._filesystem, self._path, self._scheme = filesystem, path.rstrip("/"), scheme
+    def __init__(self, filesystem: Any, path: str, scheme: str, sizes: Mapping[str, int] | None = None) -> None:
+        self._filesystem, self._path, self._scheme, self._sizes = filesystem, path.rstrip("/"), scheme, sizes
 
     def __truediv__(self, name: str) -> "Remote":
-        return Remote(self._filesystem, f"{self._path}/{name}", self._scheme)
+        return Remote(self._filesystem, f"{self._path}/{name}", self._scheme, self._sizes)
 
     def __str__(self) -> str:
         return f"{self._scheme}://{self._path}"
@@ -36,6 +39,18 @@ class Remote:
     def parent(self) -> "Remote":
         return Remote(self._filesystem, self._path.rpartition("/")[0], self._scheme)
 
+    def listed(self) -> "Remote":
+        """The folder as it is now: what it holds is listed once, and opened by its size without another question.
+
+        A file that is replaced later may look damaged from here.
+        """
+        from pyarrow.fs import FileSelector, FileType
+
+        selector = FileSelector(self._path, allow_not_found=True, recursive=True)
+        found = self._ask(lambda: self._filesystem.get_file_info(selector))
+        sizes = {each.path: each.size for each in found if each.type == FileType.File}
+        return Remote(self._filesystem, self._path, self._scheme, sizes)
+
     def is_file(self) -> bool:
         return self._type() == "File"
 
@@ -43,7 +58,7 @@ class Remote:
         return self._type() == "Directory"
 
     def exists(self) -> bool:
-        return self._type() != "NotFound"
+        return self._path in self._sizes if self._sizes is not None else self._type() != "NotFound"
 
     def iterdir(self) -> "list[Remote]":
         """What the folder holds; empty where it is missing."""
@@ -55,8 +70,8 @@ class Remote:
 
     def read_bytes(self) -> bytes:
         def read() -> bytes:
-            with self._filesystem.open_input_stream(self._path) as stream:
-                content: bytes = stream.read()
+            with self._open() as file:
+                content: bytes = file.read()
                 return content
 
         return self._ask(read)  # type: ignore[no-any-return]
@@ -66,7 +81,18 @@ class Remote:
 
     def open(self) -> Any:
         """The file for random reads, as a pyarrow file."""
-        return self._ask(lambda: self._filesystem.open_input_file(self._path))
+        return self._ask(self._open)
+
+    def _open(self) -> Any:
+        if self._sizes is None:
+            return self._filesystem.open_input_file(self._path)
+        from pyarrow.dataset import ParquetFileFormat
+
+        if self._path not in self._sizes:
+            raise FileNotFoundError(errno.ENOENT, "no such file", str(self))
+        # pyarrow takes a known size here alone, for any kind of file
+        format_, size = ParquetFileFormat(), self._sizes[self._path]
+        return format_.make_fragment(self._path, self._filesystem, file_size=size).open()
 
     def _type(self) -> str:
         info = self._ask(lambda: self._filesystem.get_file_info(self._path))
@@ -91,7 +117,6 @@ def locate(where: "str | Place") -> Place:
     found = _URI.fullmatch(str(where))
     if found is None:
         return Path(where)
-    import pyarrow as pa
     from pyarrow.fs import FileSystem
 
     scheme, rest = found["scheme"].lower(), found["rest"]
@@ -116,7 +141,8 @@ def parquet(path: Place) -> pq.ParquetFile:
     """A Parquet file, opened so that few columns of it cost few reads."""
     if isinstance(path, Remote):
         return pq.ParquetFile(path.open(), pre_buffer=True, page_checksum_verification=True)
-    return pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+    # no memory map: its pages come one fault at a time, and a file that is cut short meanwhile would kill the process
+    return pq.ParquetFile(pa.OSFile(str(path)), page_checksum_verification=True)
 
 
 def _first_line(error: Exception) -> str:

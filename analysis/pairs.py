@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.final_scores import FAILURES, METRICS, known_mean
+from analysis.final_scores import FAILURES, METRICS, known_means
 from analysis.inference import NO_INTERVAL, Interval, holm, t_interval, welch_interval
 
 EFFECT = ["arm", "cell", "horizon", "window", "d", "low", "high", "error", "p", "p_holm"]
@@ -96,8 +96,8 @@ def _effect(
     pairs, failed, unfinished = (counts[state] for state in ("scored", "failed", "unfinished"))
     plain = {}
     if "mmd_u" in ours:
-        plain = {"mmd_u": known_mean(ours["mmd_u"]), "mmd_u_baseline": known_mean(base["mmd_u"])}
-        plain |= {name: known_mean(np.concatenate([ours[name], base[name]])) for name in ("floor_v", "floor_u")}
+        plain = {"mmd_u": known_means(ours["mmd_u"]), "mmd_u_baseline": known_means(base["mmd_u"])}
+        plain |= {name: known_means(np.concatenate([ours[name], base[name]])) for name in ("floor_v", "floor_u")}
     # fewer than three pairs always lie on a line
     varied = pairs >= 3 and min(np.ptp(q), np.ptp(b)) > _ROUNDING
     return {

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from analysis.errors import ResultsError, UnreachableError
 from analysis.location import Place, Remote, locate
 from analysis.tables import Plan, TrialRecord, read_curve, read_images, read_plan, read_scores, read_trial
 
-SCORED = ["epoch", "seconds", "mmd_v", "mmd_u", "floor_v", "floor_u"]  # what is read of every curve
+SCORED = ["epoch", "mmd_v", "mmd_u", "floor_v", "floor_u"]  # what is read of every curve
 _REMOTE_READERS = 32  # requests at once: their time is spent waiting
 _R = TypeVar("_R")
 
@@ -164,8 +165,16 @@ def load(folder: str | Place) -> Results:
     plan = read_plan(folder)
     results = Results(folder, plan, {}, {}, {})
     keys = list(dict.fromkeys(trial.key for trial in plan.trials))
-    trials = _at_once(_or_error(lambda key: _read(folder / "trials" / key)), keys, folder)
-    for key, found in zip(keys, trials, strict=True):
+    trials = folder / "trials"
+    listed = trials.listed() if isinstance(trials, Remote) else None
+
+    def read(key: str) -> tuple[TrialRecord, pa.Table | None] | None:
+        if listed is not None:
+            with suppress(ResultsError):  # a running trial may have replaced a file since it was listed
+                return _read(listed / key)
+        return _read(trials / key)
+
+    for key, found in zip(keys, _at_once(_or_error(read), keys, folder), strict=True):
         if isinstance(found, ResultsError):
             results.damaged[key] = str(found)
         elif found is not None:

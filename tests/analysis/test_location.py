@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pyarrow.fs import LocalFileSystem
 
@@ -12,6 +13,7 @@ from analysis.errors import ResultsError, UnreachableError
 from analysis.location import Remote, is_uri, locate
 from analysis.quality import full_scores
 from analysis.results import load
+from analysis.tables import read_curve, write_table
 
 
 def remote(folder: Path) -> Remote:
@@ -48,10 +50,39 @@ def test_a_place_that_stops_answering_is_not_damage(study):
     def fail(path: str) -> None:
         raise OSError("connection timed out\nmore")
 
-    asleep = SimpleNamespace(get_file_info=LocalFileSystem().get_file_info, open_input_stream=fail)
+    asleep = SimpleNamespace(get_file_info=LocalFileSystem().get_file_info, open_input_file=fail)
     place = Remote(asleep, str(study), "s3")
     with pytest.raises(UnreachableError, match=r"plan\.json: cannot be read \(connection timed out\)$"):
         load(place)
+
+
+def test_what_is_listed_is_there_as_it_was(study):
+    """Sizes come from the listing, so that no file is asked for its own."""
+    now = remote(study).listed()
+    (study / "late").write_text("late")
+    assert now.exists() is False and (now / "plan.json").exists() and not (now / "late").exists()
+    assert (now / "plan.json").read_bytes() == (study / "plan.json").read_bytes()
+    with pytest.raises(FileNotFoundError, match=f"s3://{study}/late"):
+        (now / "late").read_bytes()
+
+
+@pytest.mark.parametrize("longer", [True, False])
+def test_a_file_replaced_after_it_was_listed_is_read_as_it_is(study, monkeypatch, longer):
+    """A running trial writes its curve anew while a report begins to read."""
+    key = load(study).plan.trials[0].key
+    curve = study / "trials" / key / "curve.parquet"
+    before = read_curve(curve)
+    after = pa.concat_tables([before] * 9) if longer else before.slice(0, 3)
+    listed = Remote.listed
+
+    def then_replaced(self: Remote) -> Remote:
+        found = listed(self)
+        write_table(after, curve)
+        return found
+
+    monkeypatch.setattr(Remote, "listed", then_replaced)
+    found = load(remote(study))
+    assert not found.damaged and len(found.curves[key]) == len(after)
 
 
 @pytest.mark.parametrize(
