@@ -52,14 +52,20 @@ def smooth(epochs: pd.DataFrame, window: int) -> pd.DataFrame:
 
 def _by_replicate(epochs: pd.DataFrame, *columns: str) -> list[pd.DataFrame]:
     """A table of each column, one row per epoch and one column per replicate: a pivot, at a third of its time."""
-    rows, epoch = np.unique(epochs["epoch"].to_numpy(), return_inverse=True)
-    names, replicate = np.unique(epochs["replicate"].to_numpy(), return_inverse=True)
+    rows, epoch = _ranks(epochs["epoch"].to_numpy())
+    names, replicate = _ranks(epochs["replicate"].to_numpy())
     tables = []
     for column in columns:
         table = np.full((len(rows), len(names)), np.nan)
         table[epoch, replicate] = epochs[column].to_numpy(dtype=float)
         tables.append(pd.DataFrame(table, pd.Index(rows, name="epoch"), pd.Index(names, name="replicate")))
     return tables
+
+
+def _ranks(numbers: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The distinct numbers from 0 on, ascending, and which of them each is: np.unique by counting, without a sort."""
+    present = np.bincount(numbers) > 0
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[numbers]
 
 
 def draw_mmd(
