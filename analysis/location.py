@@ -6,7 +6,7 @@ Both are read through the same few methods of `pathlib.Path`. Remote places are 
 
 import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Remote:
         return Remote(self._filesystem, self._path.rpartition("/")[0], self._scheme)
 
     def listed(self) -> "Remote":
-        """The folder as it is now: what it holds is listed once, and opened by its size without another question.
+        """The folder as it is now: what it holds is listed once, and not asked for file by file.
 
         A file that is replaced later may look damaged from here.
         """
@@ -70,29 +70,26 @@ class Remote:
 
     def read_bytes(self) -> bytes:
         def read() -> bytes:
-            with self._open() as file:
-                content: bytes = file.read()
+            with self._filesystem.open_input_stream(self._path) as stream:
+                content: bytes = stream.read()
                 return content
 
+        if self._sizes is not None:
+            self._known_size(self._sizes)
         return self._ask(read)  # type: ignore[no-any-return]
 
     def read_text(self) -> str:
         return self.read_bytes().decode()
 
-    def open(self) -> Any:
-        """The file for random reads, as a pyarrow file."""
-        return self._ask(self._open)
+    def parquet(self) -> "RemoteTable":
+        """The file as a table; errors come when it is read."""
+        size = None if self._sizes is None else self._known_size(self._sizes)
+        return RemoteTable(self._filesystem, self._path, size)
 
-    def _open(self) -> Any:
-        if self._sizes is None:
-            return self._filesystem.open_input_file(self._path)
-        from pyarrow.dataset import ParquetFileFormat
-
-        if self._path not in self._sizes:
+    def _known_size(self, sizes: Mapping[str, int]) -> int:
+        if self._path not in sizes:
             raise FileNotFoundError(errno.ENOENT, "no such file", str(self))
-        # pyarrow takes a known size here alone, for any kind of file
-        format_, size = ParquetFileFormat(), self._sizes[self._path]
-        return format_.make_fragment(self._path, self._filesystem, file_size=size).open()
+        return sizes[self._path]
 
     def _type(self) -> str:
         info = self._ask(lambda: self._filesystem.get_file_info(self._path))
@@ -137,10 +134,33 @@ def is_uri(where: "str | Path") -> bool:
     return _URI.fullmatch(str(where)) is not None
 
 
-def parquet(path: Place) -> pq.ParquetFile:
+class RemoteTable:
+    """A Parquet file on a filesystem of pyarrow, with what is used here of `pyarrow.parquet.ParquetFile`.
+
+    A few columns of a file of known size are two requests: its end, and all of them at once.
+    """
+
+    def __init__(self, filesystem: Any, path: str, size: int | None) -> None:
+        from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions
+
+        # to skip less than this costs more than to read it: a request takes as long as some 100 kB
+        gaps = pa.CacheOptions(hole_size_limit=2**17, range_size_limit=2**25)
+        options = ParquetFragmentScanOptions(page_checksum_verification=True, cache_options=gaps)
+        format_ = ParquetFileFormat(default_fragment_scan_options=options)
+        self._fragment = format_.make_fragment(path, filesystem, file_size=size)
+
+    @property
+    def schema_arrow(self) -> pa.Schema:
+        return self._fragment.physical_schema
+
+    def read(self, columns: Sequence[str] | None = None, use_threads: bool = True) -> pa.Table:
+        return self._fragment.to_table(columns=columns, use_threads=use_threads)
+
+
+def parquet(path: Place) -> pq.ParquetFile | RemoteTable:
     """A Parquet file, opened so that few columns of it cost few reads."""
     if isinstance(path, Remote):
-        return pq.ParquetFile(path.open(), pre_buffer=True, page_checksum_verification=True)
+        return path.parquet()
     # no memory map: its pages come one fault at a time, and a file that is cut short meanwhile would kill the process
     return pq.ParquetFile(pa.OSFile(str(path)), page_checksum_verification=True)
 

@@ -50,7 +50,7 @@ def test_a_place_that_stops_answering_is_not_damage(study):
     def fail(path: str) -> None:
         raise OSError("connection timed out\nmore")
 
-    asleep = SimpleNamespace(get_file_info=LocalFileSystem().get_file_info, open_input_file=fail)
+    asleep = SimpleNamespace(get_file_info=LocalFileSystem().get_file_info, open_input_stream=fail)
     place = Remote(asleep, str(study), "s3")
     with pytest.raises(UnreachableError, match=r"plan\.json: cannot be read \(connection timed out\)$"):
         load(place)
