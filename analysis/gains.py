@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from analysis.errors import ResultsError
-from analysis.location import Place, parquet
+from analysis.errors import ResultsError, UnreachableError
+from analysis.location import Place, read_parquet
 from analysis.tables import CANDIDATES, CYCLES
 
 GAINS = ("a", "c", "A", "alpha", "gamma")
@@ -41,6 +41,8 @@ def read_gains(folder: Place) -> GainsSearch | None:
         found = json.loads((home / "gains.json").read_text())
         if not (isinstance(found, dict) and found["schema"] == 1):
             raise ValueError("another schema")
+    except UnreachableError:
+        raise
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         first = str(error).partition("\n")[0]
         raise ResultsError(f"{home}: is damaged ({first}); the command `study gains` writes it anew") from None
@@ -49,5 +51,5 @@ def read_gains(folder: Place) -> GainsSearch | None:
 
 def _table(path: Place, schema: pa.Schema) -> pd.DataFrame:
     """A table of just these columns; KeyError where one is missing."""
-    frame: pd.DataFrame = parquet(path).read().select(schema.names).cast(schema).to_pandas()
+    frame: pd.DataFrame = read_parquet(path, lambda file: file.read().select(schema.names).cast(schema)).to_pandas()
     return frame

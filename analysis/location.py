@@ -6,9 +6,9 @@ Both are read through the same few methods of `pathlib.Path`. Remote places are 
 
 import errno
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +17,8 @@ from analysis.errors import ResultsError, UnreachableError
 
 # two letters or more, so that no drive is taken for a scheme; pathlib folds the two slashes into one
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
+
+_T = TypeVar("_T")
 
 
 class Remote:
@@ -105,6 +107,7 @@ class Remote:
 
 
 Place = Path | Remote
+DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError, KeyError)  # what reading a damaged Parquet file raises
 
 
 def locate(where: "str | Place") -> Place:
@@ -157,12 +160,23 @@ class RemoteTable:
         return self._fragment.to_table(columns=columns, use_threads=use_threads)
 
 
-def parquet(path: Place) -> pq.ParquetFile | RemoteTable:
-    """A Parquet file, opened so that few columns of it cost few reads."""
-    if isinstance(path, Remote):
-        return path.parquet()
-    # no memory map: its pages come one fault at a time, and a file that is cut short meanwhile would kill the process
-    return pq.ParquetFile(pa.OSFile(str(path)), page_checksum_verification=True)
+def read_parquet(path: Place, use: Callable[[pq.ParquetFile | RemoteTable], _T]) -> _T:
+    """What `use` takes from a Parquet file, opened so that few columns of it cost few reads.
+
+    Raises UnreachableError where the place does not answer; what is wrong with a file is one of DAMAGE.
+    """
+    if not isinstance(path, Remote):
+        # no memory map: its pages come one fault at a time, and a file cut short meanwhile would kill the process
+        return use(pq.ParquetFile(pa.OSFile(str(path)), page_checksum_verification=True))
+    try:
+        return use(path.parquet())
+    except FileNotFoundError:
+        raise
+    except DAMAGE:
+        # a broken page, a broken connection and a file replaced between two requests look alike; the file as a whole
+        # tells them apart
+        whole = pa.BufferReader(path.read_bytes())
+        return use(pq.ParquetFile(whole, page_checksum_verification=True))
 
 
 def _first_line(error: Exception) -> str:

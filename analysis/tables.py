@@ -11,15 +11,15 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.errors import ResultsError, UnreachableError
-from analysis.location import Place, Remote, parquet
+from analysis.errors import ResultsError
+from analysis.location import DAMAGE, Place, read_parquet
 
 SCHEMA = 1
 
@@ -262,12 +262,8 @@ def write_table(table: pa.Table, where: Any) -> None:
 
 def read_table(path: Place, columns: Sequence[str] | None = None) -> pa.Table:
     """One table of a trial, or some of its columns; a damaged file is named."""
-    try:
-        return parquet(path).read(columns=columns, use_threads=False)  # the caller reads many files at once
-    except FileNotFoundError:
-        raise ResultsError(f"{path}: no such file; the trial has not come that far") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise _damaged(path, error) from None
+    # the caller reads many files at once
+    return _read(path, lambda file: file.read(columns=columns or file.schema_arrow.names, use_threads=False))
 
 
 def read_curve(path: Place, columns: Sequence[str] = CURVE.names) -> pa.Table:
@@ -285,23 +281,23 @@ def read_scores(path: Place) -> pa.Table:
 
 
 def _read_as(schema: pa.Schema, path: Place, columns: Sequence[str]) -> pa.Table:
-    try:
-        file = parquet(path)
+    def select(file: Any) -> pa.Table:
         if missing := set(schema.names) - set(file.schema_arrow.names):
             raise KeyError(f"no column {', '.join(sorted(missing))}")
         table = file.read(columns=list(columns), use_threads=False).select(columns)
         expected = pa.schema([schema.field(name) for name in columns])
         return table if table.schema == expected else table.cast(expected)
+
+    return _read(path, select)
+
+
+def _read(path: Place, use: Callable[[Any], pa.Table]) -> pa.Table:
+    try:
+        return read_parquet(path, use)
     except FileNotFoundError:
         raise ResultsError(f"{path}: no such file; the trial has not come that far") from None
-    except (KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Place, error: Exception) -> ResultsError:
-    if isinstance(path, Remote) and isinstance(error, OSError):
-        return UnreachableError(f"{path}: cannot be read ({error})")
-    return ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again")
+    except DAMAGE as error:
+        raise ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again") from None
 
 
 def read_images(path: Place) -> tuple[pa.Table, dict[str, Any]]:

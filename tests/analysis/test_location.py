@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import LocalFileSystem
 
 from analysis.effects import compare
 from analysis.errors import ResultsError, UnreachableError
-from analysis.location import Remote, is_uri, locate
+from analysis.location import Remote, RemoteTable, is_uri, locate
 from analysis.quality import full_scores
 from analysis.results import load
 from analysis.tables import read_curve, write_table
@@ -35,6 +36,55 @@ def test_a_remote_damaged_trial_is_named(study):
     key = load(study).plan.trials[0].key
     (study / "trials" / key / "curve.parquet").write_bytes(b"PAR1")
     assert f"s3://{study}/trials/{key}/curve.parquet: damaged" in load(remote(study)).damaged[key]
+
+
+def break_page(path: Path, column: str) -> None:
+    """Flip a bit of a column's values."""
+    group = pq.read_metadata(path).row_group(0)
+    (chunk,) = (each for each in map(group.column, range(group.num_columns)) if each.path_in_schema == column)
+    content = bytearray(path.read_bytes())
+    content[chunk.data_page_offset + chunk.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+
+
+def break_name(path: Path, column: str) -> None:
+    """Make a column's name no text."""
+    content = path.read_bytes()
+    at = content.index(column.encode(), len(content) - pq.read_metadata(path).serialized_size - 8)
+    path.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
+
+
+@pytest.mark.parametrize("where", [Path, remote])
+def test_a_broken_page_or_name_is_damage_of_one_file(written, where):
+    """pyarrow tells a broken page like a broken connection: the place is asked again before it is blamed."""
+    home = written(scores=True)
+    page, name, *_, last = sorted(load(home).curves)
+    break_page(home / "trials" / page / "curve.parquet", "mmd_v")
+    break_name(home / "trials" / name / "curve.parquet", "mmd_u")
+    break_page(home / "trials" / last / "scores.parquet", "value")
+    break_name(home / "trials" / last / "images.parquet", "index")
+    found = load(where(home))
+    assert set(found.damaged) == {page, name} and "page" in found.damaged[page]
+    assert last not in found.full_scores() and set(found.unread) == {last}
+    assert found.images(last) is None
+
+
+def test_a_curve_replaced_between_two_requests_is_read_as_a_whole(study, monkeypatch):
+    found = load(remote(study))
+    key = found.plan.trials[0].key
+    curve = study / "trials" / key / "curve.parquet"
+    after = pa.concat_tables([read_curve(curve)] * 9)
+    footer = RemoteTable.schema_arrow
+
+    def then_replaced(self: RemoteTable) -> pa.Schema:
+        schema = footer.fget(self)
+        if self._fragment.path == str(curve):
+            write_table(after, curve)
+        return schema
+
+    monkeypatch.setattr(RemoteTable, "schema_arrow", property(then_replaced))
+    tables = found.columns(["epoch", "shots"])
+    assert not found.unread and len(tables[key]) == len(after)
 
 
 def test_studies_above_are_named(study):
