@@ -230,6 +230,12 @@ def lost_in_a_row(record: tables.TrialRecord) -> int:
     return count
 
 
+def is_of_this_process(record: tables.TrialRecord) -> bool:
+    """Whether this process began the last attempt."""
+    last = record.attempts[-1]
+    return bool(last["process"] == os.getpid() and last["place"] == place())
+
+
 def checkpointed(record: tables.TrialRecord) -> int:
     """The epoch of the checkpoint from which the next attempt goes on; 0 for none."""
     return max((attempt.get("checkpoint") or 0 for attempt in record.attempts), default=0)

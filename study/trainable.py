@@ -5,6 +5,7 @@ import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -120,9 +121,11 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     except Exception as error:  # a user's or a program's error ends this trial, not the study
         if raise_errors or is_storage_trouble(error):
             raise
-        if epochs:
-            folder.write_curve(epochs)
-        folder.write_record(ledger.failed(record, cause(error), max(len(epochs), record.epoch), log(error)))
+        with suppress(ledger.Superseded):  # a later attempt has the word
+            folder.require_current(record)
+            if epochs:
+                folder.write_curve(epochs)
+            folder.write_record(ledger.failed(record, cause(error), max(len(epochs), record.epoch), log(error)))
         return False
     return True
 

@@ -64,6 +64,6 @@ def _ended(job: Job, watch: Watch) -> Ended:
         folder = ledger.TrialFolder(job.folder)
         cause = trainable.cause(error)
         record = folder.record()
-        if record is not None:
+        if record is not None and ledger.is_of_this_process(record):  # else a later attempt has the word
             folder.write_record(ledger.failed(record, cause, record.epoch, trainable.log(error)))
         return Ended("failed", cause)

@@ -14,8 +14,8 @@ import yaml
 from ray.train._internal.storage import StorageContext
 from ray.tune.experiment import Trial
 
-from analysis.tables import TrialRecord
-from study import cluster, launch
+from analysis.tables import TrialRecord, read_curve
+from study import cluster, launch, trainable
 from study.gate import Gate
 from study.launch import _Scheduler, _Watch
 from study.ledger import Snapshot, TrialFolder
@@ -224,6 +224,23 @@ def test_a_later_attempt_supersedes_an_earlier_one(watch: _Watch) -> None:
     folder.require_current(second)
     with pytest.raises(Superseded):
         folder.require_current(first)
+
+
+def test_a_superseded_attempt_that_fails_leaves_the_later_ones_word(watch: _Watch) -> None:
+    """A worker that was taken for dead comes back and meets an error."""
+    job = next(iter(watch.jobs.values()))
+    folder: TrialFolder = watch.ledger.trial(job.planned.key)
+
+    def taken_over(epoch: Any) -> None:
+        if epoch.epoch == 2:
+            assert trainable.run(job, lambda epoch: None)
+            raise RuntimeError("a late fault")
+
+    assert not trainable.run(job, taken_over)
+    record = folder.record()
+    assert record is not None
+    assert (record.status, record.epoch, len(record.attempts), record.cause) == ("done", 6, 2, None)
+    assert len(read_curve(watch.ledger.folder / "trials" / job.planned.key / "curve.parquet")) == 6
 
 
 def test_a_snapshot_counts_trials_that_are_not_planned(here: Look, watch: _Watch) -> None:
