@@ -4,7 +4,8 @@ import errno
 import socket
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,16 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from qgan.errors import InputError
 from study.nodes import Node
+from study.patches import file
+from study.sections import FileSource
+from study.spec import Study
 from study.storage import Place, StorageError, storage_of
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")  # what `ray up` left on the head: the cluster's file, filled in
 _SEEN_WITHIN_S = 10.0  # a shared file system may show a new file so late
 _ANSWER_WITHIN_S = 60.0
+_MARKS = "seen"
+_OWN_DISKS = {"apfs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"}
 
 
 def nodes() -> list[Node]:
@@ -53,37 +59,70 @@ class _Sight:
     patches: bool
 
 
-def require_shared(results: Place, patches: Path | None) -> None:
+def require_shared(study: Study) -> None:
     """Refuse results, or a file of patches, that a node of the connected cluster does not see. Raises InputError.
 
-    A new object is put into the results here and looked for on every node that may run a trial.
+    A new object is put into the results here and looked for on every node that may run a trial. Of nodes that the
+    autoscaler is still to add it is known that they see no disk of this one.
     """
+    results, source = study.folder.absolute(), file(study) if isinstance(study.source, FileSource) else None
+    patches = source if isinstance(source, Path) else None  # a synthetic set lies in the results
+    if growth() and isinstance(results, Path) and (kind := own_disk(results)) is not None:
+        raise InputError(
+            f"results: {results} lies on a disk of {socket.gethostname()} ({kind}), and the nodes that are to come do "
+            "not see it; name s3://bucket/folder, or a folder on a file system that all nodes mount"
+        )
     able = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
     if len(able) < 2 and all(node["NodeID"] == _here() for node in able):
         return
-    name = f"seen/{uuid.uuid4().hex}"
-    storage = storage_of(results)
-    storage.write(name, b"by every node\n")
-    try:
+    with marked(results) as mark:
         look = ray.remote(_look)
         asked = []
         for node in able:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked.append(look.options(num_cpus=0, scheduling_strategy=there).remote(results, name, patches))
+            asked.append(look.options(num_cpus=0, scheduling_strategy=there).remote(results, mark, patches))
         _refuse(results, patches, _answers(asked, [node["NodeManagerAddress"] for node in able]))
+
+
+@contextmanager
+def marked(results: Place) -> Iterator[str]:
+    """Inside, the results hold a new object, by which any node can tell them from a copy; gives its name."""
+    storage, mark = storage_of(results), f"{_MARKS}/{uuid.uuid4().hex}"
+    for left_behind in storage.list(_MARKS):  # by a launcher that was killed
+        storage.delete(f"{_MARKS}/{left_behind}")
+    storage.write(mark, b"by every node\n")
+    try:
+        yield mark
     finally:
-        storage.delete(name)
+        with suppress(OSError):
+            storage.delete(mark)
 
 
-def require_seen(trial: Place) -> None:
-    """On a node that may have come after `require_shared`: StorageError where it does not see the study's results."""
-    if isinstance(trial, Path) and not (trial.parents[1] / "plan.json").exists():
+def require_seen(results: Place, mark: str, patches: Place | str) -> None:
+    """On a node that may have come after `require_shared`: StorageError where it sees other results, or no patches."""
+    late = f"not seen by the node {socket.gethostname()}, which joined later"
+    if isinstance(results, Path) and not _appears(results, mark):
         raise StorageError(
-            errno.ENOENT,
-            f"not seen by the node {socket.gethostname()}, which joined later; results must lie on a file system that "
-            "all nodes share, or on S3",
-            str(trial.parents[1]),
+            errno.ENOENT, f"{late}; results must lie on a file system that all nodes share, or on S3", str(results)
         )
+    if isinstance(patches, Path) and not patches.is_file():
+        raise StorageError(
+            errno.ENOENT, f"{late}; put it on a file system that all nodes share, or on S3", str(patches)
+        )
+
+
+def own_disk(folder: Path) -> str | None:
+    """The kind of file system where a folder lies on a disk of this machine; None where others may see it too."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return None
+    place, found = folder.resolve(), (-1, "")
+    for line in mounts:
+        point, kind = line.split()[4].replace("\\040", " "), line.partition(" - ")[2].split()[0]
+        if place.is_relative_to(point):
+            found = max(found, (len(point), kind), key=lambda each: each[0])
+    return found[1] if found[1] in _OWN_DISKS else None
 
 
 def _answers(asked: Sequence[Any], addresses: Sequence[str]) -> list[_Sight]:
@@ -114,12 +153,16 @@ def _refuse(results: Place, patches: Path | None, sights: Sequence[_Sight]) -> N
         )
 
 
-def _look(results: Place, name: str, patches: Path | None) -> _Sight:
+def _look(results: Place, mark: str, patches: Path | None) -> _Sight:
     """On one node."""
+    return _Sight(socket.gethostname(), _appears(results, mark), patches is None or patches.is_file())
+
+
+def _appears(results: Place, mark: str) -> bool:
     storage, end = storage_of(results), time.monotonic() + _SEEN_WITHIN_S
-    while not (seen := storage.exists(name)) and time.monotonic() < end:
+    while not (seen := storage.exists(mark)) and time.monotonic() < end:
         time.sleep(0.5)
-    return _Sight(socket.gethostname(), seen, patches is None or patches.is_file())
+    return seen
 
 
 def _here() -> str:

@@ -102,4 +102,7 @@ class Gate:
     def _lost(self) -> tuple[str, int] | None:
         if self.lease.held:
             return None
-        return "another `study run` has taken this study over while this one did not answer", INPUT
+        if self.lease.number is None:
+            return "another `study run` has taken this study over while this one did not answer", INPUT
+        silence = f"the results could not be written for {self.lease.ttl_s:g} s"
+        return f"{silence}, so that another `study run` may have taken this study over", INPUT

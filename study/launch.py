@@ -36,7 +36,7 @@ from study.nodes import slots
 from study.plan import Look
 from study.progress import Progress
 from study.sections import Resources
-from study.storage import sentence
+from study.storage import Place, is_storage_trouble, sentence
 from study.trainable import Job
 
 _REPORT_EVERY_S = 1.0
@@ -176,16 +176,33 @@ class _Watch(tune.Callback):  # type: ignore[misc]
             self.progress.epoch(trial.config["key"], result["epoch"], result["seconds"], result["mmd_v"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        key = trial.config["key"]
         if trouble := trial.last_result.get("trouble"):
             self.gate.close(trouble, INPUT)
-        self._take_note(key, trial.last_result)
+        with self._trouble_ends():
+            self._take_note(trial.config["key"], trial.last_result)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._lost(trial)
+        with self._trouble_ends():
+            self._lost(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._lost(trial)
+        with self._trouble_ends():
+            self._lost(trial)
+
+    @property
+    def noted(self) -> tuple[int, int]:
+        """How many trials are settled and how many attempts are over: what a round of trials moves."""
+        return len(self.settled), sum(self.attempts.values())
+
+    @contextmanager
+    def _trouble_ends(self) -> Iterator[None]:
+        """Inside, results that cannot be read or kept close the gate; Tune would make a traceback of it."""
+        try:
+            yield
+        except OSError as error:
+            if not is_storage_trouble(error):
+                raise
+            self.gate.close(sentence(error), INPUT)
 
     def _take_note(self, key: str, result: dict[str, Any]) -> None:
         """The trial's process has ended, or Tune took the trial out of its queue."""
@@ -244,19 +261,23 @@ def sweep(jobs: Sequence[Job], look: Look, gate: Gate) -> None:
     by_key = {job.planned.key: job for job in jobs}
     progress, resources = Progress(look, list(by_key)), look.study.resources
     watch = _Watch(by_key, look, progress, gate)
-    with progress, _signals(gate, progress):
+    folder = look.ledger.folder.absolute()
+    with progress, _signals(gate, progress), cluster.marked(folder) as mark:
         # a second round takes up trials whose process died before it began: Tune gives those up
         while (left := {key: job for key, job in by_key.items() if key not in watch.settled}) and gate.check():
-            _fit(left, watch, resources)
+            before = watch.noted
+            _fit(left, watch, resources, (folder, mark))
+            if watch.noted == before:
+                gate.close(f"{folder}: the trials that ran have left nothing there", INPUT)
 
 
-def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources) -> None:
+def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources, marked: tuple[Place, str]) -> None:
     """One experiment of Tune."""
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
     storage = tempfile.mkdtemp(prefix="study-tune-")  # Tune's own notes, which nothing of ours reads
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(_run_on_worker, jobs=jobs), {"cpu": resources.cpu, "gpu": resources.gpu}
+            tune.with_parameters(_run_on_worker, jobs=jobs, marked=marked), {"cpu": resources.cpu, "gpu": resources.gpu}
         ),
         tune_config=tune.TuneConfig(
             search_alg=_Pending(list(jobs), watch.gate),
@@ -308,7 +329,7 @@ def _signals(gate: Gate, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job]) -> None:
+def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job], marked: tuple[Place, str]) -> None:
     """Tune's trainable: a thin coat over `trainable.run`."""
     reported = -math.inf
     result: dict[str, Any] = {"epoch": 0, "mmd_v": None, "floor_v": None}
@@ -322,8 +343,9 @@ def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job]) -> None:
 
     trouble = None
     try:
-        cluster.require_seen(jobs[config["key"]].folder)
-        trainable.run(jobs[config["key"]], watch)
+        job = jobs[config["key"]]
+        cluster.require_seen(*marked, job.patches)
+        trainable.run(job, watch)
     except OSError as error:  # results cannot be kept: no other trial would fare better
         trouble = sentence(error)
     tune.report({**result, "ended": True, "trouble": trouble})

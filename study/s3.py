@@ -1,8 +1,8 @@
 """Results on S3, or on a server that speaks its protocol: an object per file, by the contract of `study.storage`.
 
 Needs conditional PUT (`If-None-Match`), which S3 has had since August 2024. Requests that fail or are not answered are
-tried again with growing pauses; AWS_MAX_ATTEMPTS says how often. Credentials, region and endpoint come from where
-boto3 looks for them: environment, ~/.aws, the instance's profile.
+tried again with growing pauses, for a minute or two; AWS_MAX_ATTEMPTS says how often. Credentials, region and endpoint
+come from where boto3 looks for them: environment, ~/.aws, the instance's profile.
 """
 
 import errno
@@ -20,8 +20,9 @@ from qgan.errors import InputError
 from qgan.files import whole_file
 from study.storage import StorageError
 
-ATTEMPTS = 8  # of one request, about a minute in all
-CONNECT_S, READ_S = 10.0, 60.0  # without an answer for so long a request has failed
+ATTEMPTS = 8  # of one request
+CONNECT_S, READ_S = 10.0, 10.0  # without an answer for so long an attempt has failed
+PATIENCE_S = 60.0  # after which none is begun anew where an answer broke off
 _CONNECTIONS = 32
 _T = TypeVar("_T")
 
@@ -139,7 +140,7 @@ class S3:
         from botocore.exceptions import BotoCoreError, ClientError
 
         object_ = f"{self.uri}/{name}".rstrip("/")
-        last = _attempts()
+        last, end = _attempts(), time.monotonic() + PATIENCE_S
         for attempt in range(1, last + 1):
             try:
                 return request()
@@ -154,7 +155,7 @@ class S3:
                 if code not in ("409", "ConditionalRequestConflict") or attempt == last:
                     raise _failure(deed, object_, error.response["Error"].get("Message") or code) from None
             except BotoCoreError as error:  # boto3 has tried again itself, but not where an answer broke off
-                if attempt == last or not _broke_off(error):
+                if attempt == last or not _broke_off(error) or time.monotonic() > end:
                     raise _failure(deed, object_, str(error).splitlines()[0]) from None
             time.sleep(min(0.1 * 2**attempt, 20))
         raise AssertionError("every last attempt returns or raises")

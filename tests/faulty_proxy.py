@@ -9,19 +9,22 @@ from urllib.parse import urlsplit
 
 # what may happen to the request with this number (0, 1, ...), of this method
 Harm = Callable[[int, str], str | None]
-FAIL, DROP, LOSE, CUT, SLOW = "fail", "drop", "lose", "cut", "slow"
+FAIL, DROP, LOSE, CUT, SLOW, HANG = "fail", "drop", "lose", "cut", "slow", "hang"
 SLOW_S = 1.0
+HANG_S = 60.0
 
 
 class FaultyProxy:
     """`harm(number, method)` names what happens to a request.
 
     FAIL: 503, the server never sees it; DROP: the connection ends, the server never sees it; LOSE: the server does
-    what was asked, the answer is lost; CUT: half of the answer's body arrives; SLOW: the answer comes late.
+    what was asked, the answer is lost; CUT: half of the answer's body arrives; SLOW: the answer comes late; HANG: none
+    comes, and the connection stays.
     """
 
     def __init__(self, target: str, harm: Harm) -> None:
         self.harm, self.count, self._lock = harm, 0, threading.Lock()
+        self._closed = threading.Event()
         where = urlsplit(target)
         proxy = self
 
@@ -34,7 +37,9 @@ class FaultyProxy:
                 what = proxy.harm(number, self.command)
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self.close_connection = True
-                if what == DROP:
+                if what == HANG:
+                    proxy._closed.wait(HANG_S)
+                if what in (DROP, HANG):
                     return
                 if what == FAIL:
                     self._answer(503, [], b"<Error><Code>SlowDown</Code><Message>later</Message></Error>")
@@ -81,6 +86,7 @@ class FaultyProxy:
 
     def close(self) -> None:
         """Nobody listens there any more."""
+        self._closed.set()
         self.server.shutdown()
         self.server.server_close()
 

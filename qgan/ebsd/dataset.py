@@ -4,12 +4,15 @@ A path is a local one or a URI that pyarrow opens, such as s3://bucket/patches.p
 Images are a fixed-size binary column: a FixedSizeList took 13 s and 2 GB for 10,000 patches, this takes 0.2 s.
 """
 
+import errno
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +42,9 @@ __all__ = [
 KEY = b"qgan.patches"  # in the Parquet schema's metadata; the same key as in a trial's images.parquet
 _ROWS_PER_GROUP = 512
 _ROWS_PER_BATCH = 16
+PATIENCE_S = 60.0  # with a place that does not answer, beyond what pyarrow itself tries
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
     ("microstructure", pa.string()),  # null without a label
     ("source", pa.string()),  # the scan's file name, or the recipe
@@ -80,12 +86,48 @@ def write_patches(path: str | Path, patches: Patches) -> None:
         raise InputError(f"{path}: cannot be written ({error.strerror or _first_line(error)})") from None
 
 
+def _patient(read: Callable[Concatenate[str | Path, _P], _T]) -> Callable[Concatenate[str | Path, _P], _T]:
+    """The same reader, for which a place that does not answer is not a damaged file.
+
+    pyarrow tells both alike. OSError where a URI's place has not answered for PATIENCE_S; InputError as before.
+    """
+
+    @wraps(read)
+    def patient(path: str | Path, /, *words: _P.args, **settings: _P.kwargs) -> _T:
+        try:
+            return read(path, *words, **settings)
+        except InputError:
+            if not is_uri(path):
+                raise
+        _await(str(path))
+        return read(path, *words, **settings)
+
+    return patient
+
+
+def _await(uri: str) -> None:
+    """Return once the place answers; OSError where it stays silent."""
+    filesystem, name = _filesystem(uri)
+    end, pause = time.monotonic() + PATIENCE_S, 0.5
+    while True:
+        try:
+            filesystem.get_file_info(name)
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                raise OSError(errno.EIO, f"cannot be read ({_first_line(error)})", uri) from None
+        time.sleep(pause)
+        pause = min(2 * pause, 10.0)
+
+
+@_patient
 def read_footer(path: str | Path) -> Footer:
     """What the file says about its patches; reads no column."""
     with _open(path) as file:
         return _footer(path, file)
 
 
+@_patient
 def read_index(path: str | Path) -> PatchIndex:
     """Every column but the pixels."""
     with _open(path) as file:
@@ -100,6 +142,7 @@ def read_patches(path: str | Path) -> Patches:
     return Patches(read_index(path), images)  # in the memory that the pages of images no longer need
 
 
+@_patient
 def read_images(path: str | Path, images: NDArray[np.uint8]) -> None:
     """The pixels into `images`, of the footer's shape; a few patches at a time, so memory holds them about once."""
     with _open(path) as file:

@@ -75,7 +75,6 @@ def _sweep(here: "Look", keys: list[str], address: str | None, gate: "Gate") -> 
     """Run the trials of `keys`; the plan on disk follows the study file even where nothing is left to run."""
     from study import patches
     from study.plan import record
-    from study.sections import FileSource
     from study.trainable import job
 
     study, ledger = here.study, here.ledger
@@ -84,8 +83,7 @@ def _sweep(here: "Look", keys: list[str], address: str | None, gate: "Gate") -> 
         from study import cluster, launch  # Ray takes seconds to import
 
         launch.connect(address, study.resources)
-        source = patches.file(study) if isinstance(study.source, FileSource) else None
-        cluster.require_shared(ledger.folder, source if isinstance(source, Path) else None)
+        cluster.require_shared(study)
     path = patches.prepare(study, click.echo)
     ledger.write_plan(record(study, here.planned, path))
     if go:

@@ -15,13 +15,13 @@ from typing import Any
 import click
 
 from qgan.errors import InputError, Stopped
-from study import launch  # sets what Ray reads from the environment
+from study import cluster, launch  # sets what Ray reads from the environment
 from study.qpu import calibration
 from study.qpu.actor import RESOURCE, actor
 from study.qpu.final import Final
 from study.qpu.run import Run
 from study.qpu.trial import Ended, train
-from study.storage import local
+from study.storage import StorageError, local, sentence
 from study.trainable import Job
 
 import ray  # isort: skip
@@ -41,6 +41,7 @@ def connect(address: str | None, final: Final, *, trains: bool) -> None:
         )
     if trains:
         launch.require_room(address, final.study.resources)
+        cluster.require_shared(final.study)
 
 
 def survey(run: Run) -> dict[str, Any]:
@@ -57,12 +58,17 @@ def calibrate(job: Job) -> Any:
 
 def run(job: Job, run: Run | None) -> Ended:
     """Run the final trial on the connected cluster to its end, whatever that is."""
+    with cluster.marked(job.folder) as mark:
+        return _run(job, run, mark)
+
+
+def _run(job: Job, run: Run | None, mark: str) -> Ended:
     watch = _Watch(job, run)
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
     storage = (local(job.folder) / "tune").absolute()
     resources = {"cpu": job.cpus, "gpu": job.gpus}
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(_on_worker, job=job, run=run), resources),
+        tune.with_resources(tune.with_parameters(_on_worker, job=job, run=run, mark=mark), resources),
         tune_config=tune.TuneConfig(num_samples=1, trial_dirname_creator=lambda trial: "trial"),
         run_config=tune.RunConfig(
             name=started,
@@ -183,7 +189,7 @@ def _called_off(run: Run) -> str:
     return f"cancelled: what had not begun is called off and costs nothing{ran}"
 
 
-def _on_worker(config: dict[str, Any], job: Job, run: Run | None) -> None:
+def _on_worker(config: dict[str, Any], job: Job, run: Run | None, mark: str) -> None:
     """Tune's trainable: a thin coat over `trial.train`."""
     reported = 0.0
     result: dict[str, Any] = {"epoch": 0, "mmd_v": None, "floor_v": None}
@@ -195,7 +201,12 @@ def _on_worker(config: dict[str, Any], job: Job, run: Run | None) -> None:
             tune.report(result)
             reported = time.monotonic()
 
-    ended = train(job, run, watch)
+    try:
+        cluster.require_seen(job.folder, mark, job.patches)
+    except StorageError as error:
+        ended = Ended("refused", sentence(error))
+    else:
+        ended = train(job, run, watch)
     tune.report(result)
     tune.report({**result, **dataclasses.asdict(ended)})
 

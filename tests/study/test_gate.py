@@ -113,3 +113,11 @@ def test_a_launcher_that_lost_its_lease_starts_nothing(lease: Lease) -> None:
     assert found.check()
     lease.release()
     assert not found.check()
+    assert found.closed is not None and "another `study run` has taken" in found.closed.reason
+
+
+def test_a_lease_that_could_not_be_renewed_is_not_another_launcher(lease: Lease) -> None:
+    lease.ttl_s = 0.0
+    found = gate(lease, Budget())
+    assert not found.check()
+    assert found.closed is not None and "could not be written for 0 s" in found.closed.reason

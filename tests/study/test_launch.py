@@ -1,6 +1,9 @@
 """What the launcher makes of workers that die, and how many trials it lets wait."""
 
+import errno
 import os
+import shutil
+import socket
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,6 +18,7 @@ from ray.train._internal.storage import StorageContext
 from ray.tune.experiment import Trial
 
 from analysis.tables import TrialRecord, read_curve
+from qgan.errors import InputError
 from study import cluster, launch, trainable
 from study.gate import Gate
 from study.launch import _Scheduler, _Watch
@@ -25,6 +29,7 @@ from study.progress import Progress, duration
 from study.provenance import mixed_revisions
 from study.sections import Budget, Resources
 from study.spending import Spent
+from study.storage import StorageError
 from study.trainable import job
 
 
@@ -258,6 +263,51 @@ def test_a_trial_waits_for_every_slot_that_is_there_or_may_come(monkeypatch: pyt
     monkeypatch.setattr(cluster, "growth", lambda: [Node(8, 0)] * 2)
     launch.require_room("auto", Resources(cpu=2))
     assert os.environ["TUNE_MAX_PENDING_TRIALS_PG"] == "25"
+
+
+def test_results_on_a_disk_of_the_head_are_refused_before_nodes_come(
+    here: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cluster.own_disk(Path("/proc")) is None
+    monkeypatch.setattr(cluster, "growth", lambda: [Node(8, 1)])
+    monkeypatch.setattr(cluster, "own_disk", lambda folder: "ext4" if folder == here.study.folder.absolute() else None)
+    with pytest.raises(InputError, match=r"results: .*tiny lies on a disk of .* \(ext4\), .* s3://bucket/folder"):
+        cluster.require_shared(here.study)
+
+
+def test_a_copy_of_the_results_is_not_taken_for_them(
+    here: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ray up` sends the project's folder to every node, an earlier run's results with it."""
+    monkeypatch.setattr(cluster, "_SEEN_WITHIN_S", 0.0)
+    results, copy = tmp_path / "results", tmp_path / "copy"
+    patches = Path(here.study.source.source)
+    with cluster.marked(results):
+        pass
+    with cluster.marked(results) as mark:
+        shutil.copytree(results, copy)
+    with cluster.marked(results) as mark:
+        cluster.require_seen(results, mark, patches)
+        with pytest.raises(StorageError, match=f"not seen by the node {socket.gethostname()}"):
+            cluster.require_seen(copy, mark, patches)
+        with pytest.raises(StorageError, match="not seen by") as raised:
+            cluster.require_seen(results, mark, tmp_path / "nothing.parquet")
+        assert raised.value.filename == str(tmp_path / "nothing.parquet")
+    assert not any((results / "seen").iterdir())
+
+
+def test_results_that_cannot_be_read_end_the_sweep_with_a_sentence(
+    watch: _Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = next(iter(watch.jobs))
+
+    def silent(folder: TrialFolder) -> None:
+        raise StorageError(errno.EIO, "cannot be read (no answer)", "s3://bucket/trial.json")
+
+    monkeypatch.setattr(TrialFolder, "record", silent)
+    watch.on_trial_recover(1, [], died(key))
+    assert watch.gate.closed is not None
+    assert watch.gate.closed.reason == "s3://bucket/trial.json: cannot be read (no answer)"
 
 
 def test_how_far_a_cluster_of_ray_up_may_grow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,17 +13,18 @@ from pathlib import Path
 import pytest
 
 from analysis import load as load_results
+from qgan.ebsd import dataset
 from qgan.ebsd.dataset import Patches, write_patches
 from qgan.errors import InputError
-from study import s3
+from study import s3, trainable
 from study.ledger import Ledger
 from study.plan import trials
 from study.s3 import S3
 from study.spec import load
-from study.storage import StorageError, Uri
+from study.storage import StorageError, Uri, is_storage_trouble
 from study.trainable import Job, job, run
 
-from ..faulty_proxy import CUT, DROP, FAIL, LOSE, SLOW, FaultyProxy, Harm
+from ..faulty_proxy import CUT, DROP, FAIL, HANG, LOSE, SLOW, FaultyProxy, Harm
 from ..s3_server import place, start
 
 STUDY = """\
@@ -185,6 +186,39 @@ def test_one_creates_even_where_answers_are_lost(harm: str, proxied: Callable[[H
         made = list(pool.map(lambda who: storage.create("lease/1", bytes([who])), range(4)))
     assert sum(made) == 1
     assert storage.read("lease/1") == bytes([made.index(True)])
+
+
+def test_s3_that_does_not_answer_is_not_asked_for_ever(
+    proxied: Callable[[Harm], FaultyProxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 asks again by itself where nothing comes, and so must not be asked again by us."""
+    where = place()
+    monkeypatch.setattr(s3, "READ_S", 0.2)
+    monkeypatch.setattr(s3, "PATIENCE_S", 0.1)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "3")
+    proxy = proxied(lambda number, method: HANG)
+    with pytest.raises(StorageError, match="cannot be read"):
+        S3(where).read("a")
+    assert proxy.count == 3
+
+
+def test_patches_are_waited_for(
+    on_s3: Path, tmp_path: Path, proxied: Callable[[Harm], FaultyProxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial that cannot get its patches for a while is no failure of the trial."""
+    trial = trial_of(on_s3, tmp_path / "trial")
+    silent = threading.Event()
+    proxied(lambda number, method: DROP if silent.is_set() else None)
+    trainable._patches.cache_clear()
+    answered = dataset._await
+    silent.set()
+    monkeypatch.setattr(dataset, "_await", lambda uri: silent.clear())
+    assert run(trial, lambda epoch: None)
+    silent.set()
+    monkeypatch.setattr(dataset, "PATIENCE_S", -1.0)
+    with pytest.raises(OSError, match="cannot be read") as raised:
+        answered(str(trial.patches))
+    assert is_storage_trouble(raised.value) and raised.value.filename == trial.patches
 
 
 def test_s3_falls_silent_in_the_middle_of_a_trial(
