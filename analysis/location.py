@@ -18,6 +18,8 @@ from analysis.errors import ResultsError, UnreachableError
 # two letters or more, so that no drive is taken for a scheme; pathlib folds the two slashes into one
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
 
+_S3_KEY = re.compile(r"(?!/)((?!\.\.?(/|$))[A-Za-z0-9._=+-]+(/|$))*")  # what a study may have written, see study.spec
+
 _T = TypeVar("_T")
 
 
@@ -122,6 +124,11 @@ def locate(where: "str | Place") -> Place:
     scheme, rest = found["scheme"].lower(), found["rest"]
     if scheme == "file":
         return Path("/" + rest)
+    if scheme == "s3" and not _S3_KEY.fullmatch(rest.partition("?")[0].partition("/")[2]):
+        raise ResultsError(
+            f"{scheme}://{rest}: no place of results; after the bucket their address has letters of ASCII, digits, "
+            "'.', '_', '=', '+' and '-', with one '/' between folders' names; copy other keys to a local folder"
+        )
     try:
         filesystem, path = FileSystem.from_uri(f"{scheme}://{rest}")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, ValueError) as error:

@@ -142,9 +142,14 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
 
 def _results(document: Document) -> Place:
     results = document.values.get("results", "results/")
-    if isinstance(results, str) and re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/[^\0]*)?", results):
+    if isinstance(results, str) and re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/(?s:.*))?", results):
+        # what writes takes a key as it stands, what reads takes it from a URI: only such keys are the same to both
+        if not re.fullmatch(r"s3://[^/]+(/(?!\.\.?(/|$))[A-Za-z0-9._=+-]+)*/?", results):
+            told = f"{results!r} cannot be read back by this address; after the bucket use letters of ASCII, digits, "
+            raise document.error(("results",), told + "'.', '_', '=', '+' and '-', with one '/' between folders' names")
         return Uri(results.rstrip("/"))
-    if not isinstance(results, str) or "://" in results or "\0" in results:
+    # a word and a colon in front is a URI to what reads
+    if not isinstance(results, str) or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(/|$)|.*(://|\0)", results, re.DOTALL):
         raise document.error(("results",), f"{results!r} is neither a folder nor s3://bucket/folder")
     if Path(results).exists() and not Path(results).is_dir():
         raise document.error(("results",), f"{results} is a file; name a folder")

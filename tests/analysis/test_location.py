@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from pyarrow.fs import LocalFileSystem
 
 from analysis.effects import compare
@@ -15,6 +16,7 @@ from analysis.location import Remote, RemoteTable, is_uri, locate
 from analysis.quality import full_scores
 from analysis.results import load
 from analysis.tables import read_curve, write_table
+from study.cli import main
 
 
 def remote(folder: Path) -> Remote:
@@ -148,3 +150,18 @@ def test_file_uris_are_local_and_unknown_schemes_are_refused(study):
     assert locate(study.as_uri()) == study and load(study.as_uri()).cells == load(study).cells
     with pytest.raises(ResultsError, match="nosuch://x/y: no place that can be read"):
         locate("nosuch://x/y")
+
+
+@pytest.mark.parametrize("odd", ["a b", "a%20b", "a\u0308", "a#b", "a//b", "./a", "a/.."])
+def test_an_address_that_no_study_writes_to_is_one_sentence(odd):
+    with pytest.raises(
+        ResultsError, match=r"^s3://bucket/.*: no place of results; .* copy other keys to a local"
+    ) as told:
+        load(f"s3://bucket/{odd}")
+    assert "\n" not in str(told.value)
+
+
+def test_the_report_of_such_an_address_is_one_sentence():
+    done = CliRunner().invoke(main, ["report", "s3://bucket/a%20b"])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("study: s3://bucket/a%20b: no place of results; ") and done.stderr.count("\n") == 1

@@ -1,5 +1,6 @@
 """Results on S3: a study from plan to report, a resumed trial, and a server that is slow, wrong or silent."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from analysis import load as load_results
+from analysis.location import locate
 from qgan.ebsd import dataset
 from qgan.ebsd.dataset import Patches, write_patches
 from qgan.errors import InputError
@@ -21,7 +23,7 @@ from study.ledger import Ledger
 from study.plan import trials
 from study.s3 import S3
 from study.spec import load
-from study.storage import StorageError, Uri, is_storage_trouble
+from study.storage import StorageError, Uri, is_storage_trouble, storage_of
 from study.trainable import Job, job, run
 
 from ..faulty_proxy import CUT, DROP, FAIL, HANG, LOSE, SLOW, FaultyProxy, Harm
@@ -272,9 +274,30 @@ def test_no_s3_at_all_is_one_sentence(
     assert proxy.count >= 3  # tried again
 
 
-@pytest.mark.parametrize("wrong", ["s3://", "s3:///results", "gs://bucket/results", "http://bucket/x", "s3://UPPER/x"])
+@pytest.mark.parametrize("wrong", ["s3://", "s3:///results", "s3:/bucket/x", "gs://bucket/results", "s3://UPPER/x"])
 def test_a_place_that_is_no_place(wrong: str, tmp_path: Path, patches_file: Path) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(STUDY.format(data=patches_file, results=wrong, epochs=4))
     with pytest.raises(InputError, match=r"results: .* is neither a folder nor s3://bucket/folder"):
         load(path)
+
+
+ODD = ["a b", "a%20b", "a\u0308", "a#b", "a?b", "a//b", "/a", "a//", "./a", "a/..", "a:b", "a\nb", "a\0b"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_key_that_reads_back_as_another_is_refused(odd: str, tmp_path: Path, patches_file: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(STUDY.format(data=patches_file, results=json.dumps(f"s3://bucket/{odd}"), epochs=4))
+    with pytest.raises(InputError, match=r"tiny.yaml:9: results: .* cannot be read back .*; after the bucket use"):
+        load(path)
+
+
+@pytest.mark.parametrize("key", ["", "/", "/a", "/a/", "/.a/b..c/A_1=2+3-4"])
+def test_a_key_that_is_allowed_is_read_where_it_was_written(key: str, tmp_path: Path, patches_file: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    results = place().rpartition("/")[0] + key
+    path.write_text(STUDY.format(data=patches_file, results=results, epochs=4))
+    folder = load(path).folder
+    storage_of(folder).write("plan.json", b"here")
+    assert (locate(str(folder)) / "plan.json").read_bytes() == b"here"
