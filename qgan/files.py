@@ -1,9 +1,11 @@
 """Files and folders that are whole or absent."""
 
+import errno
 import fcntl
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +34,20 @@ def whole_folder(path: Path) -> Iterator[Path]:
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def own_folder(path: Path) -> Path:
+    """A folder that this user alone reads and writes, made where it is missing; a link or another's is an OSError."""
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:  # in a temporary folder for all, perhaps by somebody who waits for what is put there
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            told = "should be this user's own folder, but is a link, a file, or another user's"
+            told += "; remove it, or set TMPDIR to another folder"
+            raise PermissionError(errno.EACCES, told, str(path)) from None
+        path.chmod(0o700)
+    return path
 
 
 @contextmanager

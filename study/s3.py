@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from qgan.errors import InputError
-from qgan.files import whole_file
+from qgan.files import own_folder, whole_file
 from study.storage import StorageError
 
 ATTEMPTS = 8  # of one request
@@ -166,8 +166,8 @@ class _Empty(Exception):
 
 
 def node_folder() -> Path:
-    """Where this node keeps what it has fetched: this user's folder below TMPDIR."""
-    return Path(tempfile.gettempdir()) / f"study-{os.getuid()}"
+    """Where this node keeps what it has fetched: this user's own folder below TMPDIR, made where it is missing."""
+    return own_folder(Path(tempfile.gettempdir()) / f"study-{os.getuid()}")
 
 
 def _attempts() -> int:

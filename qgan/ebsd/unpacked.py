@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qgan.ebsd.dataset import Footer, Patches, read_images, read_index, read_patches
 from qgan.errors import InputError
-from qgan.files import locked, whole_file
+from qgan.files import locked, own_folder, whole_file
 
 _KEPT_S = 14 * 24 * 3600  # copies that no trial has opened for so long are removed
 _ROOM = 1.1  # of the copy's size must be free
@@ -28,10 +28,7 @@ def node_patches(path: str | Path, folder: Path | None = None) -> Patches:
     """
     index = read_index(path)
     try:
-        folder = folder or _folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid != os.getuid():  # made by somebody else in the shared temporary folder
-            return read_patches(path)
+        folder = own_folder(folder or _folder())
         copy = folder / f"{index.footer.content_hash}.npy"
         with locked(folder / f"{index.footer.content_hash}.lock"):  # of many trials at once one unpacks
             images = _mapped(copy, index.footer)

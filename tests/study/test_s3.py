@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -301,3 +303,22 @@ def test_a_key_that_is_allowed_is_read_where_it_was_written(key: str, tmp_path: 
     folder = load(path).folder
     storage_of(folder).write("plan.json", b"here")
     assert (locate(str(folder)) / "plan.json").read_bytes() == b"here"
+
+
+def test_what_is_fetched_lies_in_this_users_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints are kept in the temporary folder that all users share."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"study-{os.getuid()}"
+    assert s3.node_folder() == folder and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o777)
+    assert s3.node_folder() == folder and stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="a link, a file, or another user's; remove it, or set TMPDIR") as raised:
+        S3("s3://bucket/results").file("checkpoint.pt")
+    assert is_storage_trouble(raised.value) and raised.value.filename == str(folder)
+    others = os.getuid() + 1
+    (tmp_path / f"study-{others}").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: others)
+    with pytest.raises(PermissionError, match="another user's"):
+        s3.node_folder()

@@ -54,6 +54,8 @@ def test_without_room_the_pixels_are_read_into_memory(
     blocked = tmp_path / "file"
     blocked.touch()
     assert not is_mapped(node_patches(patches_file, blocked))
+    (tmp_path / "link").symlink_to(tmp_path)  # by whoever waits for what is put into the shared temporary folder
+    assert not is_mapped(node_patches(patches_file, tmp_path / "link"))
     monkeypatch.setattr(unpacked, "_ROOM", 1e15)
     assert not is_mapped(node_patches(patches_file, tmp_path / "full"))
     assert not list((tmp_path / "full").glob("*.npy"))
