@@ -2,6 +2,7 @@
 
 import re
 import stat
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,18 @@ def test_nodes_run_pinned_versions_with_a_token_and_no_open_dashboard(name: str)
     for line in (*config["head_start_ray_commands"], *config["worker_start_ray_commands"]):
         assert "\n" not in line.strip()  # a folded command must not fall apart
         assert line.count("'") % 2 == 0
+
+
+def test_all_that_nodes_install_by_name_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [
+        *project["dependencies"],
+        *(each for extra in ("gpu", "aws") for each in project["optional-dependencies"][extra]),
+    ]
+    pinned = {
+        line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().split() if "==" in line
+    }
+    assert {re.split(r"[^A-Za-z0-9-]", each)[0].lower() for each in asked} <= pinned
 
 
 @pytest.mark.parametrize("name", [AWS, ONPREM])
