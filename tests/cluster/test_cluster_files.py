@@ -1,7 +1,9 @@
 """The cluster files by Ray's own schema, and what they ask of EC2 by botocore's model of it. No network, no account."""
 
+import json
 import re
 import stat
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,6 +161,30 @@ def test_ray_opens_no_door_to_the_nodes(tmp_path: Path, monkeypatch: pytest.Monk
         assert allowed == ["203.0.113.7/32"]
         key = Path(ready["auth"]["ssh_private_key"]).expanduser()
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+def test_the_pages_roles_may_do_what_is_needed_and_no_more(tmp_path: Path) -> None:
+    """The page's own commands, with an `aws` that writes down what it is asked."""
+    (block,) = re.findall(r"```sh\n(bucket=.*?)```", (ROOT / "docs/cluster.md").read_text(), re.DOTALL)
+    note = (
+        r"""aws() { for each; do printf '%s\0' "$each"; done >> asked; printf '\n\0' >> asked; echo arn:of:worker; }"""
+    )
+    subprocess.run(["bash", "-euc", f"{note}\n{block}"], cwd=tmp_path, check=True, capture_output=True)
+    allowed: dict[str, list[tuple[list[str], str]]] = {"steel-qgan-head": [], "steel-qgan-worker": []}
+    for asked in (tmp_path / "asked").read_text().split("\0\n\0")[:-1]:
+        _, deed, *words = asked.split("\0")
+        if deed == "put-role-policy":
+            said = dict(zip(words[::2], words[1::2], strict=True))
+            for each in json.loads(said["--policy-document"])["Statement"]:
+                actions = [each["Action"]] if isinstance(each["Action"], str) else each["Action"]
+                allowed[said["--role-name"]].append((actions, each["Resource"]))
+    bucket = [
+        (["s3:ListBucket"], "arn:aws:s3:::YOUR-BUCKET"),
+        (["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], "arn:aws:s3:::YOUR-BUCKET/*"),
+    ]
+    nodes = (["ec2:RunInstances", "ec2:TerminateInstances", "ec2:CreateTags", "ec2:Describe*"], "*")
+    assert allowed["steel-qgan-worker"] == bucket
+    assert allowed["steel-qgan-head"] == [*bucket, nodes, (["iam:PassRole"], "arn:of:worker")]
 
 
 def test_every_blank_says_that_it_is_one() -> None:
