@@ -17,6 +17,7 @@ from analysis.single_run import SingleRun, single_run
 from analysis.tables import TrialRecord, read_curve, read_trial
 
 LOSSES = ["evaluation", "cycle", "kind", "loss"]
+_DESCRIBED = {"arm", "cell_name", "replicate", "backend", "update_epochs", "circuits", "circuits_per_cycle", "gains"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def placed(run: QpuRun, results: Results) -> SingleRun | str:
 def _read(folder: Place) -> QpuRun | None:
     try:
         described = json.loads((folder / "qpu.json").read_text())
+        if not isinstance(described, dict) or _DESCRIBED - described.keys():
+            return None
         record = read_trial(folder)
         curve = read_curve(folder / "curve.parquet", SCORED) if (folder / "curve.parquet").is_file() else None
         path = folder / "journal.json"

@@ -52,8 +52,9 @@ def smooth(epochs: pd.DataFrame, window: int) -> pd.DataFrame:
 
 def _by_replicate(epochs: pd.DataFrame, *columns: str) -> list[pd.DataFrame]:
     """A table of each column, one row per epoch and one column per replicate: a pivot, at a third of its time."""
-    rows, epoch = _ranks(epochs["epoch"].to_numpy())
-    names, replicate = _ranks(epochs["replicate"].to_numpy())
+    # a frame without rows has columns of no type, and lends it to what it is joined with
+    rows, epoch = _ranks(epochs["epoch"].to_numpy(dtype=np.int64))
+    names, replicate = _ranks(epochs["replicate"].to_numpy(dtype=np.int64))
     tables = []
     for column in columns:
         table = np.full((len(rows), len(names)), np.nan)

@@ -130,7 +130,10 @@ class PaidJobs:
         self._read_costs()
         self.cycle, self._looked = number, time.monotonic()
         if self.journal.cycle(number) is None:
-            self._machine = self._choose()
+            try:
+                self._machine = self._choose()
+            except InputError as error:  # it was fit when the run began
+                raise Stopped(f"{error}; the same command goes on from here once it is") from None
             characterization = self.waiting.ask(self.service.characterization)
             record = {"time": now(), "machine": self._machine.json(), "characterization": characterization}
             self.journal.write_cycle(number, record)
@@ -143,7 +146,9 @@ class PaidJobs:
         self._require_shots(shots)
         known = [self._known(call, row, angles, shots) for row, angles in enumerate(theta)]
         circuits = [None if order else self._circuit(angles) for order, angles in zip(known, theta, strict=True)]
-        self._require_budget(sum(self._price(circuit, shots) for circuit in circuits if circuit))
+        new = [self._price(circuit, shots) for circuit in circuits if circuit]
+        if new:
+            self._require_budget(sum(new))
         orders = []
         for row, (order, circuit, angles) in enumerate(zip(known, circuits, theta, strict=True)):
             if circuit is not None:
@@ -231,7 +236,7 @@ class PaidJobs:
 
     def _require_budget(self, usd: float) -> None:
         spent = self.journal.spent
-        if usd and spent + usd > self.max_usd:
+        if not spent + usd <= self.max_usd:  # nor where one of them is no number
             raise Stopped(
                 f"the next jobs cost up to ${usd:,.2f}, and ${spent:,.2f} of the cap of ${self.max_usd:,.2f} are "
                 "ordered already: raise the cap (--max-usd) to go on"

@@ -1,5 +1,6 @@
 """What IonQ's machines cost: a dated table of list prices. A contract's own prices go in as `Rates`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -62,11 +63,14 @@ def rates(machine: str) -> Rates:
 def quoted(answer: Mapping[str, Any], today: date) -> Rates | None:
     """The prices in IonQ's answer to `GET /jobs/estimate`; None where it names none that we can read.
 
-    Ask with the debiasing that is wanted: the answer names one price per job.
+    Ask with the debiasing that is wanted: the answer names one price per job. A price of zero is no price: a contract
+    that is billed by time has such cards, and a cap of money would hold nothing back.
     """
     card = answer.get("rate_information") or {}
     try:
         pulse, two_qubit, job = (float(card[key]) for key in ("cost_1q_gate", "cost_2q_gate", "job_cost_minimum"))
     except (KeyError, TypeError, ValueError):
+        return None
+    if not all(math.isfinite(price) and price > 0 for price in (pulse, two_qubit, job)):
         return None
     return Rates(pulse, two_qubit, job, job, today, "IonQ's own estimate")

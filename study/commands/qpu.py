@@ -1,5 +1,6 @@
 """`study qpu`: the final trial, its circuits on a machine that one trial at a time may use."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,9 +71,11 @@ def _run(
     address: str | None,
 ) -> int:
     """The exit code."""
+    from qgan.ionq.client import Ionq
     from study.lease import Lease
     from study.qpu.final import final
     from study.qpu.ladder import Rung
+    from study.qpu.replay import require_same
     from study.spec import load
     from study.storage import storage_of
 
@@ -85,8 +88,16 @@ def _run(
     found = final(study, backend).on_rung()
     if url is not None and found.rung.simulated:
         raise InputError(f"--url {url}: backend {found.rung.word} is simulated in the trial's own process")
+    if url is not None and found.rung.rehearsed and not Ionq(found.rung.machine, url).loopback:
+        raise InputError(
+            f"--url {url}: backend {found.rung.word} is rehearsed, at a server of this machine; to order there, name "
+            f"the machine: --backend {found.rung.machine}"
+        )
     folder = found.folder / _checked(run_name or found.run_name)
+    require_same(found, folder)
     cap = max_usd if max_usd is not None else found.settings.usd
+    if cap is not None and not math.isfinite(cap):
+        raise InputError(f"a cap of {cap} US dollars holds nothing back: name an amount (--max-usd, or qpu.usd)")
     paid = not (found.rung.simulated or found.rung.rehearsed)
     if paid and yes and cap is None and not plan_only:
         click.echo("study: --yes needs a cap of the money: --max-usd X, or qpu.usd in the study file", err=True)
@@ -195,10 +206,12 @@ def _allowed(found: "Final", bill: "Bill", cap: float | None, yes: bool) -> floa
 def _train(found: "Final", folder: Path, run: "Run | None", assignments: list[str]) -> int:
     from dataclasses import replace
 
+    from qgan.ionq.journal import Journal
     from study import patches, plan, provenance, trainable
     from study.ledger import Ledger
     from study.qpu import calibration, launch
     from study.qpu.replay import write_record
+    from study.qpu.summary import write_summary
 
     study = found.study
     path = patches.prepare(study, click.echo)
@@ -215,6 +228,8 @@ def _train(found: "Final", folder: Path, run: "Run | None", assignments: list[st
     write_record(found, folder, assignments)
     job = replace(trainable.job(study, found.planned, path, folder), command=provenance.command())
     ended = launch.run(job, run)
+    if run is not None and run.journal.is_dir():  # the actor may have died with its last orders
+        write_summary(Journal(run.journal), folder)
     if ended.told:
         click.echo(f"study: {ended.told}", err=True)
     if ended.ended == "done":

@@ -121,7 +121,9 @@ class Qpu:
     def measure(self, holder: str, call: int, theta: list[list[float]], shots: int) -> list[list[int]]:
         """See `PaidJobs.measure`. Raises NotYours."""
         with self._turn(holder) as jobs:
-            return jobs.measure(call, theta, shots)
+            codes = jobs.measure(call, theta, shots)
+            write_summary(jobs.journal, jobs.journal.folder.parent)
+            return codes
 
     def remember(self, holder: str, call: int, losses: list[float]) -> list[float]:
         """See `PaidJobs.remember`. Raises NotYours."""
@@ -137,15 +139,28 @@ class Qpu:
     def cancel(self, run: Run) -> list[str]:
         """Stop the run's call, and call off what has not begun; ids of the jobs that run on."""
         with self.state:
-            if self.run != run or self.jobs is None:
-                return []
-            jobs = self.jobs
-            jobs.stop()
+            jobs = self.jobs if self.run == run else None
+            if jobs is not None:
+                jobs.stop()
+        if jobs is None:
+            return self._cancel_waiting(run)
         with self.working:
             jobs.waiting = jobs.orders.waiting = Waiting(jobs.waiting.patience)  # the stopped one asks nothing
             running = jobs.cancel()
             self._close()
         return running
+
+    def _cancel_waiting(self, run: Run) -> list[str]:
+        """The same for a run that does not have the machine: what an earlier process has ordered."""
+        if not (run.journal / "run.json").exists():
+            return []
+        free = self.working.acquire(blocking=False)  # else another run's call is on, and nobody can open this one
+        try:
+            with self._jobs(run) as jobs:
+                return jobs.cancel()
+        finally:
+            if free:
+                self.working.release()
 
     def look(self, run: Run, since: int) -> dict[str, Any]:
         """How far the run is, and what a person should know, from line `since` on."""
@@ -197,8 +212,13 @@ class Qpu:
             holder = lease.holder
             self._close()
             return f"{run.machine} is used by another cluster: {holder}"
+        jobs = self.open.enter_context(self._jobs(run))
+        self.run, self.jobs, self.lease = run, jobs, lease
+        return None
+
+    def _jobs(self, run: Run) -> PaidJobs:
         service = run.service(self._url(run))
-        jobs = PaidJobs(
+        return PaidJobs(
             run.journal,
             service,
             run.ansatz,
@@ -210,16 +230,17 @@ class Qpu:
             patience=patience(service),
             say=lambda line: self._say(run, line),
         )
-        self.open.enter_context(jobs)
-        self.run, self.jobs, self.lease = run, jobs, lease
-        return None
 
     def _close(self) -> None:
         """Give journal and machine back; `working` is held."""
-        if self.jobs is not None and self.run is not None:
-            write_summary(self.jobs.journal, self.run.folder)
+        jobs, run = self.jobs, self.run
         self.run = self.jobs = self.lease = None
         self.open.close()
+        if jobs is not None and run is not None:
+            try:
+                write_summary(jobs.journal, run.folder)
+            except OSError as error:  # a full disk must not keep the machine from others
+                self._say(run, f"{run.folder}/journal.json could not be written ({error.strerror})")
 
     def _settle(self) -> None:
         """Close what nobody has a claim to any more, unless a call is under way: its end settles it."""
@@ -246,6 +267,8 @@ class Qpu:
             with self.state:
                 first = self.line.first
                 mine = first is not None and first.holder == holder
+                if holder in self.line.replaced:  # it would ask again, and take the run back
+                    raise Stopped("another process has taken over the run: this one ends")
             jobs, run, lease = self.jobs, self.run, self.lease
             if not mine or jobs is None or run is None or lease is None or first is None:
                 raise NotYours

@@ -7,6 +7,7 @@ from typing import Any
 
 from qgan.circuits.ansatz import Ansatz
 from qgan.errors import InputError
+from qgan.ionq.jobs import LEAST_DEBIASED, MOST_SHOTS
 from qgan.prior_settings import Gains, TrainedCircuitSettings
 from qgan.trial import Trial
 from study.plan import Planned, trials
@@ -50,7 +51,9 @@ class Final:
     @property
     def run_name(self) -> str:
         """Of the folder of this one: the rung, and what names its trial."""
-        return f"{self.rung.word.replace(':', '-')}-{self._without_gains()[:8]}"
+        unknown = replace(self.prior, gains=None)  # so that the name is the same once they are known
+        trial = replace(self.planned.trial, prior=unknown)  # type: ignore[arg-type]
+        return f"{self.rung.word.replace(':', '-')}-{trial.key[:8]}"
 
     @property
     def gains_file(self) -> Path:
@@ -142,6 +145,9 @@ def final(study: Study, backend: str | None) -> Final:
         )
     with study.document.locating(*where):
         replace(prior, backend=settings.calibration)  # type: ignore[arg-type]  # what is measured knows no probabilities
+    least = LEAST_DEBIASED if settings.debiasing else 1
+    if not rung.simulated and not least <= prior.shots <= MOST_SHOTS:
+        raise study.document.error((*where, "shots"), f"is {prior.shots}; {rung.word} takes {least} to {MOST_SHOTS}")
     found = Final(study, settings, rung, planned)
     if not found.update_epochs:
         raise study.document.error((*where, "update_every"), "is such that no update event comes before the horizon")

@@ -165,11 +165,7 @@ def _signals(watch: _Watch) -> Iterator[None]:
     def interrupted(number: int, frame: Any) -> None:
         choice = "d"
         if number == signal.SIGINT and watch.run is not None and sys.stdin.isatty():
-            click.echo(
-                "\n[c]ancel: call off the jobs that have not begun; [d]etach: leave the jobs at the service, to go on "
-                "with the same command; [g]o on"
-            )
-            choice = click.prompt("c, d or g", type=click.Choice(["c", "d", "g"]), show_choices=False)
+            choice = _asked_on_ctrl_c()
         if choice == "g":
             return
         told = "detached: what is ordered stays ordered, and the same command goes on with it"
@@ -177,6 +173,22 @@ def _signals(watch: _Watch) -> Iterator[None]:
 
     with launch.signals_to(interrupted):
         yield
+
+
+def _asked_on_ctrl_c() -> str:
+    """c, d or g; d where the question itself is interrupted, or its terminal closed."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        click.echo(
+            "\n[c]ancel: call off the jobs that have not begun; [d]etach: leave the jobs at the service, to go on "
+            "with the same command; [g]o on"
+        )
+        choice: str = click.prompt("c, d or g", type=click.Choice(["c", "d", "g"]), show_choices=False)
+        return choice
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        return "d"
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _called_off(run: Run) -> str:

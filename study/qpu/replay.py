@@ -1,13 +1,14 @@
 """A recorded run, repeated offline from its journal: nothing is ordered, nothing is paid."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qgan.errors import InputError
 from qgan.files import whole_file
-from qgan.prior_settings import Gains
 from study import provenance, trainable
 from study.qpu.final import Final, final
 from study.spec import Study, load
@@ -31,6 +32,20 @@ def write_record(found: Final, folder: Path, assignments: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with whole_file(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def require_same(found: Final, folder: Path) -> None:
+    """Raises InputError where the folder holds a run of another trial, as far as is known before its gains are."""
+    try:
+        before = json.loads((folder / RECORD).read_text())
+        other = [name for name, value in found.described().items() if name != "key" and before.get(name) != value]
+    except (OSError, ValueError, AttributeError):
+        return  # none has begun, or its record is written anew
+    if other:
+        raise InputError(
+            f"{folder} holds a run with another {other[0]} ({before.get(other[0])}, not "
+            f"{found.described()[other[0]]}): choose another --run, or the settings of that run"
+        )
 
 
 class Recording:
@@ -59,19 +74,34 @@ class Recording:
         scratch.mkdir(parents=True, exist_ok=True)
         path = scratch / "study.yaml"
         path.write_text(self.text)
-        return load(path, [*self.assignments, *assignments])
+        gains = []  # those that were used, and not a file that may have gone
+        if self.record["gains"] is not None:
+            gains = [f"arms.{self.record['arm']}.gains={json.dumps(self.record['gains'])}"]
+        with self._named(path):
+            return load(path, [*self.assignments, *gains, *assignments])
 
     def final(self, study: Study) -> Final:
         """The recorded trial. Raises InputError where it cannot be made again as it was."""
-        found = final(study, self.backend)
-        if self.record["gains"] is not None:
-            found = found.with_gains(Gains(**self.record["gains"]))
+        with self._named(study.document.path):
+            found = final(study, self.backend)
         if found.planned.key != self.key:
             raise InputError(
                 f"{self.folder}: the trial that was recorded has the key {self.key}, the same settings now give "
                 f"{found.planned.key}: the data are others, or this version has other defaults"
             )
         return found
+
+    @contextmanager
+    def _named(self, path: Path) -> Iterator[None]:
+        """Errors inside name the record, and not the file that stands for it."""
+        try:
+            yield
+        except InputError as error:
+            told = str(error).removeprefix(f"{path}:")
+            raise InputError(
+                f"{self.folder / RECORD}: the study file in it, line {told}; --set KEY=VALUE changes a value, and "
+                "relative paths count from the current folder"
+            ) from None
 
 
 def replay(recording: Recording, found: Final, patches_file: Path | str, folder: Path, watch: Watch) -> Job:

@@ -62,7 +62,23 @@ def test_the_section(folder: Path) -> None:
     assert "qpu.aria-2" in page
 
 
+def test_the_report_of_a_final_trial_alone(written: Callable[..., Path]) -> None:
+    """What `study qpu` leaves where `study run` has not been typed yet."""
+    statuses = {(arm, 0, 0): ("pending", 0) for arm in ("bernoulli", "qcbm")}
+    arms = {"bernoulli": 0.0, "qcbm": 0.0}
+    home = written(improvements=arms, cells=[CELL], replicates=dict.fromkeys(arms, range(1)), horizons=[6],
+                   statuses=statuses)  # fmt: skip
+    shutil.copytree(RECORDED, home / "qpu" / "rehearsal-1")
+    page = render(load(home))
+    assert "The final trial" in page and "no run of bernoulli is scored in its cell" in page
+
+
 def test_what_is_begun_or_damaged_is_no_obstacle(folder: Path) -> None:
+    record = (folder / "qpu/rehearsal-1/qpu.json").read_text()
+    for damaged in ("{}", "[]", "{"):
+        (folder / "qpu/rehearsal-1/qpu.json").write_text(damaged)
+        assert qpu_runs(load(folder)) == []
+    (folder / "qpu/rehearsal-1/qpu.json").write_text(record)
     (folder / "qpu/rehearsal-1/journal.json").write_text("{")
     assert qpu_runs(load(folder)) == []
     (folder / "qpu/rehearsal-1/journal.json").unlink()

@@ -64,3 +64,5 @@ def test_prices_in_an_estimate_of_the_service():
     assert rates.usd(2, 3, 10, False) == pytest.approx(10 + 10 * (0.2 + 0.6))
     assert quoted({"rate_card": {"rates": []}}, date(2026, 11, 1)) is None
     assert quoted({}, date(2026, 11, 1)) is None
+    for price in (0, -1, float("nan"), float("inf")):  # no cap of money would hold with it
+        assert quoted({"rate_information": {**card, "cost_2q_gate": price}}, date(2026, 11, 1)) is None

@@ -82,6 +82,14 @@ def test_a_point_is_bought_once_over_all_processes(serve, jobs_on, expected):
     assert sum(entry["where"] == "post" for entry in server.log) == 2
 
 
+@pytest.mark.parametrize("cap", [math.nan, 0.0])
+def test_nothing_is_ordered_without_a_cap_that_holds(serve, jobs_on, cap):
+    server = serve()
+    with pytest.raises(Stopped, match="raise the cap"):
+        measured(server, jobs_on, max_usd=cap)
+    assert not server.service.jobs
+
+
 def test_both_points_are_ordered_before_either_is_waited_for(serve, jobs_on):
     server = serve()
     measured(server, jobs_on)

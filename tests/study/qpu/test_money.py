@@ -7,12 +7,16 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from qgan.errors import InputError
 from qgan.ionq.journal import Journal, Order
 from qgan.ionq.machines import Machine
 from qgan.ionq.prices import rates
+from qgan.prior_settings import Gains
+from study.cli import main
 from study.commands.qpu import _allowed
 from study.qpu.final import final
 from study.qpu.money import bill
+from study.qpu.replay import require_same, write_record
 from study.spec import load
 
 Write = Callable[..., Path]
@@ -55,6 +59,30 @@ def test_confirmation(
     assert done.exception is None
     assert got == [allowed]
     assert said in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--backend", "rehearsal", "--url", "https://api.ionq.co/v0.4"], "is rehearsed, at a server of this machine"),
+        (["--backend", "qpu.aria-2", "--yes", "--max-usd", "nan"], "a cap of nan US dollars holds nothing back"),
+        (["--backend", "qpu.aria-2", "--yes", "--max-usd", "inf"], "a cap of inf US dollars holds nothing back"),
+    ],
+)
+def test_no_way_round_the_confirmation(write: Write, words: list[str], said: str) -> None:
+    done = CliRunner().invoke(main, ["qpu", str(write()), *words])
+    assert done.exit_code == 1
+    assert said in done.output
+
+
+def test_a_run_goes_on_with_its_own_settings_alone(write: Write) -> None:
+    found = final(load(write()), None)
+    other = final(load(write(), ["arms.qcbm.iterations=5"]), None)
+    assert other.run_name != found.run_name
+    write_record(found, found.folder / "mine", [])
+    require_same(found.with_gains(Gains(1.0, 1.0)), found.folder / "mine")
+    with pytest.raises(InputError, match=r"mine holds a run with another circuits \(15, not 23\)"):
+        require_same(other, found.folder / "mine")
 
 
 def test_what_is_on_its_way_is_not_billed_twice(write: Write, tmp_path: Path) -> None:

@@ -137,6 +137,8 @@ def test_damaged_gains_are_named(write: Write) -> None:
         ("arms.qcbm.entropy_weight=1", "entropy_weight"),
         ("arms.qcbm.update_every=10", "no update event"),
         ("qpu.arm=qcbn", "did you mean `qcbm`"),
+        ("arms.qcbm.shots=20000", "is 20000; rehearsal takes 1 to 10000"),
+        ("qpu.debiasing=true", "is 32; rehearsal takes 500 to 10000"),
         ("qpu.replicate=7", "has the replicates 0 to 1"),
         ("qpu.backend=qpus", "must be rehearsal"),
         ("grid.latent_dim=[3, 4]", "has 2 cells"),

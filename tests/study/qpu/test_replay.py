@@ -8,7 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from analysis.tables import read_curve
+from qgan.errors import InputError
+from qgan.prior_settings import Gains
 from study.commands.qpu import qpu
+from study.qpu.replay import Recording
 
 RECORDED = Path(__file__).parent / "recorded"
 
@@ -29,6 +32,20 @@ def test_the_recorded_rehearsal(patches_file: Path, tmp_path: Path) -> None:
     assert sum(now["circuits"]) == 15
     assert now["prior_loss"] == then["prior_loss"]  # told then, and not computed anew
     assert now["mmd_v"] == pytest.approx(then["mmd_v"], rel=1e-4)  # another CPU rounds otherwise
+
+
+def test_a_record_needs_no_file_of_gains_and_names_what_it_lacks(patches_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "recorded"
+    shutil.copytree(RECORDED, folder)
+    record = json.loads((folder / "qpu.json").read_text())
+    assert "gains: {a: 0.5, c: 0.2}" in record["study_file"]
+    record["study_file"] = record["study_file"].replace("gains: {a: 0.5, c: 0.2}", "gains: gone.json")
+    (folder / "qpu.json").write_text(json.dumps(record))
+    recording = Recording(folder)
+    found = recording.final(recording.study(tmp_path / "scratch", [f"data.source={patches_file}"]))
+    assert found.prior.gains == Gains(**record["gains"])
+    with pytest.raises(InputError, match=rf"^{folder}/qpu.json: the study file in it, line .*no such file.*--set"):
+        recording.final(recording.study(tmp_path / "scratch", []))
 
 
 def test_records_that_cannot_be_repeated(patches_file: Path, tmp_path: Path) -> None:
