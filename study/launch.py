@@ -23,6 +23,10 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # of Tune's own stat
 
 import ray
 from ray import tune
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune.execution import tune_controller
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -151,13 +155,42 @@ class _Scheduler(FIFOScheduler):  # type: ignore[misc]
         return {}
 
 
-class _Watch(tune.Callback):  # type: ignore[misc]
-    """Tells display, gate and ledger what Tune hears of trials and of processes that died."""
+class ActorManager(RayActorManager):  # type: ignore[misc]
+    """Tune's processes; one that the memory monitor killed, or that went with its node, has died like any other.
+
+    Ray's own manager raises at an error of such a kind, and Tune's experiment ends with all of its trials.
+    """
+
+    def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
+            exception = RayActorError(error_msg=str(exception))
+        super()._actor_task_failed(tracked_actor_task, exception)
+
+
+tune_controller.RayActorManager = ActorManager  # Tune asks for no other
+
+
+class Ending:
+    """An end of Tune's experiment that a signal asks for at any time, before Tune listens too."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def step(self) -> None:
+        """To be called at the end of each of Tune's steps."""
+        if self.asked:
+            os.kill(os.getpid(), signal.SIGUSR1)  # on which Tune ends
+
+
+class _Watch(TrialProgressCallback):  # type: ignore[misc]
+    """Tells display, gate and ledger what Tune hears of trials and of processes that died, in the place of its own."""
 
     def __init__(self, jobs: dict[str, Job], look: Look, progress: Progress, gate: Gate) -> None:
+        super().__init__()
         self.jobs, self.ledger, self.progress, self.gate = jobs, look.ledger, progress, gate
         self.attempts = {key: len(record.attempts) for key, record in look.now.records.items()}  # that are over
         self.settled: set[str] = set()  # trials that are done or failed, or that Tune is to leave alone
+        self.ending = Ending()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks for a restore that we never ask for; a terminal cannot be pickled."""
@@ -165,6 +198,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.progress.tick()
+        self.ending.step()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.gate.started(trial.config["key"])
@@ -234,7 +268,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
             record = folder.begin(key, trial=canonical(job.planned.trial), command=job.command, provenance=nothing)
         if record.status == "running":  # else it died after its last word
             record = folder.lost(record)
-            killed = raised is None or isinstance(raised, ray.exceptions.RayActorError)
+            killed = raised is None or isinstance(raised, RayActorError)
             if not killed:  # a fault of this program
                 folder.write_record(failed(record, str(raised).strip().splitlines()[-1], record.epoch, str(raised)))
             elif lost_in_a_row(record) >= LOST_ATTEMPTS:
@@ -262,7 +296,7 @@ def sweep(jobs: Sequence[Job], look: Look, gate: Gate) -> None:
     progress, resources = Progress(look, list(by_key)), look.study.resources
     watch = _Watch(by_key, look, progress, gate)
     folder = look.ledger.folder.absolute()
-    with progress, _signals(gate, progress), cluster.marked(folder) as mark:
+    with progress, _signals(watch), cluster.marked(folder) as mark:
         # a second round takes up trials whose process died before it began: Tune gives those up
         while (left := {key: job for key, job in by_key.items() if key not in watch.settled}) and gate.check():
             before = watch.noted
@@ -313,17 +347,21 @@ def signals_to(handler: Callable[[int, Any], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _signals(gate: Gate, progress: Progress) -> Iterator[None]:
+def _signals(watch: _Watch) -> Iterator[None]:
     """Ctrl-C once drains, twice stops; a batch system that sends SIGTERM wants an end soon."""
+    presses = 0
 
     def interrupted(number: int, frame: Any) -> None:
-        first = gate.closed is None
-        gate.close("stopped by " + ("Ctrl-C" if number == signal.SIGINT else "SIGTERM"), INTERRUPTED)
-        if first and number == signal.SIGINT:
-            progress.say("no further trial starts; those that run go on to their end. Ctrl-C again stops them now")
+        nonlocal presses
+        presses += 1 if number == signal.SIGINT else 2
+        watch.gate.close("stopped by " + ("Ctrl-C" if number == signal.SIGINT else "SIGTERM"), INTERRUPTED)
+        if presses == 1:
+            watch.progress.say(
+                "no further trial starts; those that run go on to their end. Ctrl-C again stops them now"
+            )
         else:
-            progress.say("stopping now: trials go on from their last checkpoints another time")
-            os.kill(os.getpid(), signal.SIGUSR1)  # on which Tune ends
+            watch.progress.say("stopping now: trials go on from their last checkpoints another time")
+            watch.ending.asked = True
 
     with signals_to(interrupted):
         yield

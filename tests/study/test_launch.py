@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterable
@@ -14,14 +15,17 @@ from typing import Any
 import pytest
 import ray
 import yaml
+from ray.air.execution._internal.tracked_actor import TrackedActor
+from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.train._internal.storage import StorageContext
+from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial
 
 from analysis.tables import TrialRecord, read_curve
 from qgan.errors import InputError
 from study import cluster, launch, trainable
 from study.gate import Gate
-from study.launch import _Scheduler, _Watch
+from study.launch import _Scheduler, _signals, _Watch
 from study.ledger import Snapshot, TrialFolder
 from study.nodes import Node
 from study.plan import Look, look
@@ -156,6 +160,49 @@ def test_a_worker_that_dies_after_its_last_word_has_done_its_work(watch: _Watch)
     assert record(watch, key).status == "done"
     assert key in watch.settled
     assert watch.gate.ended == 1
+
+
+@pytest.mark.parametrize("kind", ["OutOfMemoryError", "NodeDiedError"])
+def test_a_worker_that_the_memory_monitor_kills_has_died_like_any_other(watch: _Watch, kind: str) -> None:
+    """Ray's own manager raises there, and the sweep would end with it."""
+    key = next(iter(watch.jobs))
+    begin(watch, key, None)
+    resources = SimpleNamespace(free_resources=lambda acquired_resource: None)
+    manager = tune_controller.RayActorManager(resource_manager=resources)
+    died_of: list[Exception] = []
+    actor = TrackedActor(0, on_error=lambda _, error: None)
+    manager._live_actors_to_ray_actors_resources[actor] = (None, None)
+    task = TrackedActorTask(actor, on_error=lambda _, error: died_of.append(error))
+    manager._actor_task_failed(task, getattr(ray.exceptions, kind)("low on memory"))
+    assert manager.is_actor_failed(actor)
+    watch.on_trial_recover(0, [], died(key, died_of[0]))
+    assert record(watch, key).status == "running"
+    assert record(watch, key).attempts[-1]["ended"] == "lost"
+
+
+@pytest.mark.parametrize(
+    ("signals", "budget", "ends"),
+    [
+        ([signal.SIGINT], False, False),
+        ([signal.SIGINT], True, False),  # the budget has closed the gate: one press drains all the same
+        ([signal.SIGINT, signal.SIGINT], False, True),
+        ([signal.SIGTERM], False, True),
+    ],
+)
+def test_one_ctrl_c_drains_and_a_second_one_ends_tune_once_it_listens(
+    watch: _Watch, signals: list[signal.Signals], budget: bool, ends: bool
+) -> None:
+    if budget:
+        watch.gate.close("budget.usd = 1 is used up", 4)
+    heard: list[int] = []
+    with _signals(watch):
+        for each in signals:
+            os.kill(os.getpid(), each)  # Tune does not listen yet: its signal would kill this process
+        assert not watch.gate.check()
+        before = signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+        watch.on_step_end(0, [])
+        signal.signal(signal.SIGUSR1, before)
+    assert bool(heard) == ends
 
 
 def test_an_error_of_the_program_is_a_failure_at_once(watch: _Watch) -> None:
