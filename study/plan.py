@@ -34,14 +34,7 @@ def trials(study: Study) -> list[Planned]:
     Raises InputError where the data cannot serve the largest cell.
     """
     identity = patches.identity(study)
-    pool = patches.pool_size(study)
-    most = max(cell.images for cell in study.cells)
-    if most > pool:
-        raise study.document.error(
-            ("grid", "images"),
-            f"{most} training images are more than the data holds: after {study.source.evaluation} evaluation patches "
-            f"(from other maps) {pool} are left; lower grid.images or data.evaluation, or add data",
-        )
+    patches.require_enough(study)
     data = DataSettings(identity, study.source.evaluation, study.source.microstructure)
     planned = []
     for replicate in sorted({each for arm in study.arms.values() for each in arm.replicates}):

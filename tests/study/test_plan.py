@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from qgan.ebsd.dataset import Patches
 from qgan.errors import InputError
+from study.patches import prepare
 from study.plan import choose, trials
 from study.spec import load
 
@@ -37,6 +39,21 @@ def test_keys_know_the_content_of_the_data_not_its_path(study_file: Path, patche
     copy.write_bytes(patches_file.read_bytes())
     study_file.write_text(study_file.read_text().replace(str(patches_file), str(copy)))
     assert [each.key for each in trials(load(study_file))] == before
+
+
+def test_a_set_that_was_just_made_has_to_serve_the_largest_cell(
+    study_file: Path, patches_file: Path, patches: Patches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many patches the withheld maps hold is known only then."""
+    fresh = "{source: synthetic, microstructure: ferrite, count: 60, evaluation: 10, patch: 12}"
+    text = study_file.read_text().replace(f"{{source: {patches_file}, evaluation: 40}}", fresh)
+    study_file.write_text(text.replace("images: [16, 32]", "images: [50]").replace("images: 20", "images: 5"))
+    monkeypatch.setattr("qgan.ebsd.synthetic.generate", lambda *of, processes: patches)
+    study = load(study_file)
+    assert trials(study)
+    for refused in (lambda: prepare(study, lambda line: None), lambda: trials(study)):
+        with pytest.raises(InputError, match=r"tiny.yaml:7: grid.images: 50 .* \(from other maps\) 40 are left"):
+            refused()
 
 
 def test_choose_by_any_subset_that_leaves_one_cell(study_file: Path) -> None:
