@@ -30,7 +30,6 @@ from study.ledger import Snapshot, TrialFolder
 from study.nodes import Node
 from study.plan import Look, look
 from study.progress import Progress, duration
-from study.provenance import mixed_revisions
 from study.sections import Budget, Resources
 from study.spending import Spent
 from study.storage import StorageError
@@ -255,14 +254,6 @@ def test_time_left_adds_up(here: Look) -> None:
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
-
-
-def test_mixed_revisions_are_told() -> None:
-    one, other = {"git": {"revision": "a" * 40, "dirty": False}}, {"git": {"revision": "a" * 40, "dirty": True}}
-    assert mixed_revisions([one, one, {"git": None}, {}]) is None
-    told = mixed_revisions([one, one, other])
-    assert told is not None
-    assert "2 by aaaaaaaaaaaa, 1 by aaaaaaaaaaaa with changes that are not committed" in told
 
 
 def test_a_later_attempt_supersedes_an_earlier_one(watch: _Watch) -> None:
