@@ -119,6 +119,7 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
             f"is {scored.images}, but score and floor need two disjoint batches out of data.evaluation = "
             f"{source.evaluation}; use at most {source.evaluation // 2}, or keep more patches for evaluation",
         )
+    resources = _section(document, ("resources",), Resources)
     return Study(
         document=document,
         name=name,
@@ -132,8 +133,8 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
         threshold=score.threshold,
         confirm=_confirm(document, arms),
         downstream=_section(document, ("downstream",), DownstreamSettings),
-        resources=_section(document, ("resources",), Resources),
-        budget=_section(document, ("budget",), Budget),
+        resources=resources,
+        budget=_budget(document, resources),
         gains=_gains_search(document, arms, cells, score.every),
         qpu=_qpu_run(document, arms, cells),
         results=_results(document),
@@ -187,6 +188,17 @@ def _arms(document: Document) -> dict[str, Arm]:
             replicates = _replicates(document, (*where, "replicates"), settings["replicates"])
         arms[name] = Arm(name, validate(document, where, PRIOR_SETTINGS[prior], own), replicates)
     return arms
+
+
+def _budget(document: Document, resources: Resources) -> Budget:
+    budget = _section(document, ("budget",), Budget)
+    for name in ("gpu_hours", "usd"):
+        if getattr(budget, name) is not None and not resources.gpu:
+            told = (
+                "counts the time of GPUs, and trials of resources.gpu = 0 use none: remove it, or raise resources.gpu"
+            )
+            raise document.error(("budget", name), told)
+    return budget
 
 
 def _confirm(document: Document, arms: dict[str, Arm]) -> Confirm | None:

@@ -222,7 +222,7 @@ def test_failures_are_rows_with_their_cause_and_exit_code_3(study_file: Path) ->
 
 def test_the_share_of_failures_and_the_budget_stop_a_launch(study_file: Path) -> None:
     text = study_file.read_text().replace("width: 4", "width: 4, gradient_penalty: 1.0e+39")
-    study_file.write_text(text.replace("cpu: 1", "cpu: 2") + "budget: {gpu_hours: 3, failed_share: 0.9}\n")
+    study_file.write_text(text.replace("cpu: 1", "cpu: 2") + "budget: {failed_share: 0.9}\n")
     stopped = study("run", study_file, folder=study_file.parent)
     assert stopped.returncode == 3, stopped.stdout + stopped.stderr
     assert "5 of 5 trials failed, more than budget.failed_share = 0.9" in stopped.stderr
@@ -233,6 +233,8 @@ def test_the_share_of_failures_and_the_budget_stop_a_launch(study_file: Path) ->
     hours = {"start": "2026-01-01T00:00:00.000+00:00", "last_seen": "2026-01-01T02:00:00.000+00:00"}
     record["attempts"] = 2 * [record["attempts"][0] | hours | {"gpu": "NVIDIA L4", "gpus": 1.0}]
     path.write_text(json.dumps(record))
+    text = study_file.read_text().replace("cpu: 2", "cpu: 2, gpu: 0.5")
+    study_file.write_text(text.replace("{failed_share", "{gpu_hours: 3, failed_share"))
     broke = study("run", study_file, "--retry", "failed", folder=study_file.parent)
     assert broke.returncode == 4, broke.stdout + broke.stderr
     assert "budget.gpu_hours = 3 is used up: 4 GPU-hours spent over all attempts; raise it to go on" in broke.stderr

@@ -118,6 +118,8 @@ def test_values_from_the_command_line(write) -> None:
         ("window: 5", "every: 3", 7, ["grid.epochs", "score.every"]),
         ("cpu: 1", "gpu: 2", 11, ["resources.gpu", "from 0 to 1"]),
         ("cpu: 1}", "cpu: 1}\nbudget: {usd: 0}", 12, ["budget.usd", "above 0"]),
+        ("cpu: 1}", "cpu: 1}\nbudget: {usd: 5}", 12, ["budget.usd", "counts the time of GPUs", "resources.gpu = 0"]),
+        ("cpu: 1}", "cpu: 1}\nbudget: {gpu_hours: 5}", 12, ["budget.gpu_hours", "raise resources.gpu"]),
         ("cpu: 1}", "cpu: 1}\nbudget: {gpu_hour: 1}", 12, ["budget.gpu_hour", "`gpu_hours`"]),
         ("cpu: 1}", "cpu: 1}\ngains: {arm: qcmb, start_epoch: 1, search: {a: {low: 1, high: 2}}}", 12, ["`qcbm`"]),
         ("cpu: 1}", "cpu: 1}\ngains: {arm: qcbm, start_epoch: 1, search: {a: {low: 1, high: 2}}}", 12, ["spsa"]),
