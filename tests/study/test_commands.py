@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from analysis.tables import read_plan
 from qgan.ebsd.dataset import Patches, assemble, write_patches
 from qgan.prior_settings import PRIOR_SETTINGS
+from study.cli import main
 from study.ledger import Ledger, TrialFolder
 from study.plan import choose, look
 from study.spec import load
@@ -42,6 +44,16 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 def curve(folder: Path) -> dict[str, list[object]]:
     table = pq.read_table(folder / "curve.parquet")
     return {name: values for name, values in table.to_pydict().items() if name != "seconds"}
+
+
+def test_the_base_alone_names_the_extra(study_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    done = CliRunner().invoke(main, ["trial", str(study_file), "--arm", "qcbm", "--cell", "images=16"])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "study: trial needs torch, of the extra `cpu`, or `gpu` for CUDA; install it with: "
+        "pip install --editable '.[cpu]'\n"
+    )
 
 
 def test_downstream_classifiers_of_one_trial(study_file: Path) -> None:
