@@ -140,7 +140,24 @@ class PlannedTrial:
     @property
     def cell_name(self) -> str:
         """The cell as people read it and as `--cell` takes it: latent_dim=8, images=256."""
-        return ", ".join(f"{name}={value}" for name, value in self.cell.items()) or "the only cell"
+        return ", ".join(self.cell_words) or "the only cell"
+
+    @property
+    def cell_words(self) -> list[str]:
+        """name=value of each grid key; a value that is no word is written as JSON, which a study file reads too."""
+        return [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in self.cell.items()]
+
+
+def cell_words(text: str) -> list[str]:
+    """The `cell_words` of a cell, or some of them, as a person types them: what stands between commas outside lists."""
+    words, depth = [""], 0
+    for letter in text:
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and not depth:
+            words.append("")
+        else:
+            words[-1] += letter
+    return [word.strip() for word in words if word.strip()]
 
 
 @dataclass(frozen=True)

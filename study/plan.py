@@ -68,8 +68,8 @@ def choose(study: Study, arm: str, cell: str | None, replicate: int) -> Planned:
 
 def _cell_values(study: Study, text: str) -> dict[str, Any]:
     values = {}
-    for part in filter(None, text.split(",")):
-        name, equals, value = (each.strip() for each in part.partition("="))
+    for word in tables.cell_words(text):
+        name, equals, value = (each.strip() for each in word.partition("="))
         names = list(study.cells[0].values)
         if not equals or name not in names:
             raise InputError(f"--cell {text}: write it as {names[0]}=VALUE; the grid keys are: {', '.join(names)}")

@@ -51,8 +51,7 @@ class Job:
 
 def job(study: Study, planned: Planned, patches: Path | str, folder: Place, retry: bool = False) -> Job:
     """The job of one planned trial of a study, with the files that it reads and writes."""
-    cell = ",".join(f"{name}={value}" for name, value in planned.cell.items())
-    words = ["study", "trial", str(study.document.path), "--arm", planned.arm, "--cell", cell]
+    words = ["study", "trial", str(study.document.path), "--arm", planned.arm, "--cell", ",".join(planned.cell_words)]
     return Job(
         planned=planned,
         horizons=study.horizons,
