@@ -1,5 +1,6 @@
 """Which patches a study uses: their identity in a trial's key, and the file that holds them."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def file(study: Study) -> Path | str:
     if isinstance(source, SyntheticSource):
         place = (study.results / "data" / _name(study)).absolute()
         return place if isinstance(place, Path) else str(place)
-    return source.source if dataset.is_uri(source.source) else Path(source.source).absolute()
+    return source.source if dataset.is_uri(source.source) else Path(os.path.expanduser(source.source)).absolute()
 
 
 def _name(study: Study) -> str:

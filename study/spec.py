@@ -1,5 +1,6 @@
 """A study file, validated: arms over cells, with replicates, up to horizons."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -147,9 +148,10 @@ def _results(document: Document) -> Place:
         return Uri(results.rstrip("/"))
     if not isinstance(results, str) or "://" in results or "\0" in results:
         raise document.error(("results",), f"{results!r} is neither a folder nor s3://bucket/folder")
-    if Path(results).exists() and not Path(results).is_dir():
+    folder = Path(os.path.expanduser(results))
+    if folder.exists() and not folder.is_dir():
         raise document.error(("results",), f"{results} is a file; name a folder")
-    return Path(results)
+    return folder
 
 
 def _source(document: Document) -> SyntheticSource | FileSource:
@@ -182,7 +184,7 @@ def _arms(document: Document) -> dict[str, Arm]:
         own = {key: value for key, value in settings.items() if key != "replicates"}
         if isinstance(own.get("gains"), str):
             with document.locating(*where, key="gains"):
-                own["gains"] = read_gains(Path(own["gains"]))
+                own["gains"] = read_gains(Path(os.path.expanduser(own["gains"])))
         replicates = shared
         if "replicates" in settings:
             replicates = _replicates(document, (*where, "replicates"), settings["replicates"])

@@ -6,6 +6,7 @@ import pytest
 
 from qgan.errors import InputError
 from qgan.prior_settings import BernoulliSettings, Gains, QcbmSettings
+from study import patches
 from study.spec import load
 
 GOOD = """\
@@ -192,6 +193,24 @@ def test_files_that_are_no_study_files(tmp_path: Path) -> None:
     ]:
         with pytest.raises(InputError, match=message):
             load(path)
+
+
+def test_an_alias_of_a_mapping_that_takes_another_over(write) -> None:
+    arms = "a: &a {prior: qcbm, shots: 64}\n  b: &b {<<: *a, shots: 32}\n  c: *b\n  qcbm:"
+    study = load(write(GOOD.replace("qcbm:", arms, 1)))
+    assert [arm.prior for arm in study.arms.values()][1:4] == [QcbmSettings(shots=each) for each in (64, 32, 32)]
+    with pytest.raises(InputError, match=r"tiny.yaml:6: arms.b.shots: stands twice, first on line 6"):
+        load(write(GOOD.replace("qcbm:", arms.replace("shots: 32", "shots: 32, shots: 32"), 1)))
+
+
+def test_a_tilde_is_the_users_own_folder(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "gains.json").write_text('{"gains": {"a": 0.2, "c": 0.1}}')
+    text = GOOD.replace("layers: 1", "optimizer: spsa, gains: ~/gains.json") + "results: ~/kept\n"
+    source = "{source: synthetic, microstructure: ferrite, count: 100, evaluation: 40}"
+    study = load(write(text.replace(source, "{source: ~/patches.parquet, evaluation: 40}")))
+    assert study.folder == tmp_path / "kept" / "tiny"
+    assert patches.file(study) == tmp_path / "patches.parquet"
 
 
 def test_anchors_of_anchors_do_not_fill_the_memory(write) -> None:
