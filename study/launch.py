@@ -383,7 +383,7 @@ def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job], marked: tuple[P
     try:
         job = jobs[config["key"]]
         cluster.require_seen(*marked, job.patches)
-        trainable.run(job, watch)
+        trainable.run(job, watch, gpu_needed=True)
     except OSError as error:  # results cannot be kept: no other trial would fare better
         trouble = sentence(error)
     tune.report({**result, "ended": True, "trouble": trouble})

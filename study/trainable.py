@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -67,11 +68,12 @@ def job(study: Study, planned: Planned, patches: Path | str, folder: Place, retr
     )
 
 
-def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
+def run(job: Job, watch: Watch, *, raise_errors: bool = False, gpu_needed: bool = False) -> bool:
     """Train the trial of `job`, keep its ledger entry, show every new epoch to `watch`; True when it is done.
 
     What goes wrong inside becomes a failure row with its cause, unless `raise_errors` (for a debugger). An OSError of
-    results that cannot be kept is raised, and the trial stays as its last checkpoint has it.
+    results that cannot be kept is raised, and the trial stays as its last checkpoint has it. With `gpu_needed` a trial
+    that asks for a GPU does not train without one.
     """
     import torch
 
@@ -90,6 +92,11 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     epochs: list[Epoch] = []
     written = time.monotonic()
     try:
+        if gpu_needed and job.gpus and device == "cpu":
+            raise InputError(
+                f"{socket.gethostname()}: torch {torch.__version__} sees no GPU there, and the trial asks for gpu "
+                f"{job.gpus:g}; install torch for CUDA on that node, or set resources.gpu to 0"
+            )
         data = checked_patches(job)
         record.provenance["data_hash"] = data.footer.content_hash
         patches_footer = {

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import socket
@@ -284,6 +285,17 @@ def test_a_superseded_attempt_that_fails_leaves_the_later_ones_word(watch: _Watc
     assert record is not None
     assert (record.status, record.epoch, len(record.attempts), record.cause) == ("done", 6, 2, None)
     assert len(read_curve(watch.ledger.folder / "trials" / job.planned.key / "curve.parquet")) == 6
+
+
+def test_a_worker_whose_torch_sees_no_gpu_does_not_train_on_the_cpu(
+    watch: _Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    job = replace(next(iter(watch.jobs.values())), gpus=0.5)
+    assert not trainable.run(job, lambda epoch: None, gpu_needed=True)
+    failure = record(watch, job.planned.key)
+    assert failure.cause is not None
+    assert re.match(f"{socket.gethostname()}: torch .* sees no GPU there.* gpu 0.5; ", failure.cause["error"])
 
 
 def test_a_snapshot_counts_trials_that_are_not_planned(here: Look, watch: _Watch) -> None:
