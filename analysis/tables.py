@@ -240,6 +240,7 @@ class TrialRecord:
     seconds: float = 0.0  # training time so far
     mmd_v: float | None = None  # of the last scored epoch
     floor_v: float | None = None
+    horizons: list[int] | None = None  # at which it was scored in full; None in older results
 
     @property
     def origins(self) -> list[dict[str, Any]]:

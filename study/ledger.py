@@ -73,7 +73,7 @@ class TrialFolder:
         }
         new = tables.TrialRecord(key, "running", 0, 0, [], None, [], command, provenance, trial)
         if before is not None:
-            kept = ("epoch", "horizon", "attempts", "seconds", "mmd_v", "floor_v")
+            kept = ("epoch", "horizon", "attempts", "seconds", "mmd_v", "floor_v", "horizons")
             new = dataclasses.replace(new, **{name: getattr(before, name) for name in kept})
             if new.attempts:  # one of older results does not say
                 new.attempts[-1] = {**_made_with(before.provenance), **new.attempts[-1]}

@@ -118,7 +118,7 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False, gpu_needed: bool 
                 folder.write_curve(epochs)
                 folder.write_images(epochs, patches_footer)
                 folder.write_scores(epochs)
-                record = _reached(record, epoch, job.horizons)
+                record = _reached(record, epochs, job.horizons)
                 folder.write_record(record)
                 written = time.monotonic()
             watch(epoch)
@@ -136,8 +136,10 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False, gpu_needed: bool 
     return True
 
 
-def _reached(record: "TrialRecord", epoch: "Epoch", horizons: list[int]) -> "TrialRecord":
-    """The record at the end of an epoch whose curve is in the results; done at the longest horizon."""
+def _reached(record: "TrialRecord", epochs: "list[Epoch]", horizons: list[int]) -> "TrialRecord":
+    """The record at the end of the last of the epochs that are in the results; done at the longest horizon."""
+    epoch = epochs[-1]
+    scored = {each.epoch for each in epochs if each.full_scores is not None}.intersection(horizons)
     if epoch.epoch == horizons[-1]:
         record.attempts[-1]["ended"] = "done"
     return dataclasses.replace(
@@ -148,6 +150,7 @@ def _reached(record: "TrialRecord", epoch: "Epoch", horizons: list[int]) -> "Tri
         seconds=epoch.seconds,
         mmd_v=record.mmd_v if epoch.mmd_v is None else epoch.mmd_v,
         floor_v=epoch.floor_v,
+        horizons=sorted(scored.union(record.horizons or ())),
     )
 
 

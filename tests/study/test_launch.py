@@ -25,6 +25,7 @@ from ray.tune.experiment import Trial
 from analysis.tables import TrialRecord, read_curve
 from qgan.errors import InputError
 from study import cluster, launch, trainable
+from study.estimate import passed_horizons
 from study.gate import Gate
 from study.launch import _Scheduler, _signals, _Watch
 from study.ledger import Snapshot, TrialFolder
@@ -285,6 +286,18 @@ def test_a_superseded_attempt_that_fails_leaves_the_later_ones_word(watch: _Watc
     assert record is not None
     assert (record.status, record.epoch, len(record.attempts), record.cause) == ("done", 6, 2, None)
     assert len(read_curve(watch.ledger.folder / "trials" / job.planned.key / "curve.parquet")) == 6
+
+
+def test_a_horizon_that_joins_when_trials_are_past_it_is_told(here: Look, watch: _Watch) -> None:
+    job = next(iter(watch.jobs.values()))
+    assert trainable.run(job, lambda epoch: None)
+    assert record(watch, job.planned.key).horizons == [6]
+    assert passed_horizons(here.again()) == []
+    shorter = replace(here.again(), study=replace(here.study, horizons=[2, 6]))
+    (told,) = passed_horizons(shorter)
+    assert told.startswith("horizon 2 is new to 1 trial that was past it already: there are no full scores")
+    assert trainable.run(replace(job, horizons=[2, 4, 8]), lambda epoch: None)
+    assert record(watch, job.planned.key).horizons == [6, 8]
 
 
 def test_a_worker_whose_torch_sees_no_gpu_does_not_train_on_the_cpu(
