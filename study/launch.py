@@ -1,5 +1,6 @@
 """Ray Tune runs the pending trials; the ledger remembers."""
 
+import hashlib
 import logging
 import math
 import os
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 # read by Ray: no logger files per trial, no usage reports, CPU trials see no GPU
@@ -35,6 +37,7 @@ from qgan.trial import canonical
 from study import cluster, trainable
 from study.exit_codes import INPUT, INTERRUPTED
 from study.gate import Gate
+from study.lease import place, runs
 from study.ledger import LOST_ATTEMPTS, failed, lost_in_a_row
 from study.nodes import slots
 from study.plan import Look
@@ -296,19 +299,18 @@ def sweep(jobs: Sequence[Job], look: Look, gate: Gate) -> None:
     progress, resources = Progress(look, list(by_key)), look.study.resources
     watch = _Watch(by_key, look, progress, gate)
     folder = look.ledger.folder.absolute()
-    with progress, _signals(watch), cluster.marked(folder) as mark:
+    with progress, _signals(watch), cluster.marked(folder) as mark, _notes() as notes:
         # a second round takes up trials whose process died before it began: Tune gives those up
         while (left := {key: job for key, job in by_key.items() if key not in watch.settled}) and gate.check():
             before = watch.noted
-            _fit(left, watch, resources, (folder, mark))
+            _fit(left, watch, resources, (folder, mark), notes)
             if watch.noted == before:
                 gate.close(f"{folder}: the trials that ran have left nothing there", INPUT)
 
 
-def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources, marked: tuple[Place, str]) -> None:
-    """One experiment of Tune."""
+def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources, marked: tuple[Place, str], notes: str) -> None:
+    """One experiment of Tune, which keeps its own notes in the folder `notes`."""
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
-    storage = tempfile.mkdtemp(prefix="study-tune-")  # Tune's own notes, which nothing of ours reads
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(_run_on_worker, jobs=jobs, marked=marked), {"cpu": resources.cpu, "gpu": resources.gpu}
@@ -322,17 +324,26 @@ def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources, marked: tupl
         ),
         run_config=tune.RunConfig(
             name=started,
-            storage_path=storage,
+            storage_path=notes,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=-1),  # the ledger counts attempts
             callbacks=[watch],
         ),
     )
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows of the ledger
-    try:
-        tuner.fit()
-    finally:
-        shutil.rmtree(storage, ignore_errors=True)
+    tuner.fit()
+
+
+@contextmanager
+def _notes() -> Iterator[str]:
+    """A folder for what Tune notes, and nothing of ours reads; what killed launchers have left there is removed."""
+    prefix = f"study-tune-{hashlib.sha256(place().encode()).hexdigest()[:8]}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*-*"):
+        process = left.name.removeprefix(prefix).partition("-")[0]
+        if process.isdigit() and not runs(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 @contextmanager

@@ -56,6 +56,15 @@ def test_the_base_alone_names_the_extra(study_file: Path, monkeypatch: pytest.Mo
     )
 
 
+def test_a_dry_run_lists_a_shared_trial_once(study_file: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [6], shots: [16, 32]"))
+    done = CliRunner().invoke(main, ["run", str(study_file), "--dry-run"])
+    *lines, last = done.stdout.splitlines()
+    assert last == f"{len(lines)} trials would run"
+    assert len(lines) == 4 + 8
+    assert "bernoulli, latent_dim=3, images=16, shots=16, replicate 0; and bernoulli, latent_dim=3, " in lines[0]
+
+
 def test_downstream_classifiers_of_one_trial(study_file: Path) -> None:
     words = ("--arm", "bernoulli", "--cell", "images=16", "--epochs", "1", "--downstream")
     settings = "downstream={k: [4], synthetic: 20, seeds: 2, steps: 20}"
@@ -105,6 +114,7 @@ def test_a_profile_of_one_trial(study_file: Path) -> None:
         "--epochs",
         "2",
         "--profile",
+        "--pdb",  # does not swallow it
         folder=study_file.parent,
     )
     assert one.returncode == 0, one.stderr

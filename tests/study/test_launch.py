@@ -6,6 +6,8 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,13 +23,15 @@ from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.train._internal.storage import StorageContext
 from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.utils.callback import _create_default_callbacks
 
 from analysis.tables import TrialRecord, read_curve
 from qgan.errors import InputError
 from study import cluster, launch, trainable
 from study.estimate import passed_horizons
 from study.gate import Gate
-from study.launch import _Scheduler, _signals, _Watch
+from study.launch import _notes, _Scheduler, _signals, _Watch
 from study.ledger import Snapshot, TrialFolder
 from study.nodes import Node
 from study.plan import Look, look
@@ -232,6 +236,24 @@ def test_results_that_cannot_be_kept_close_the_gate(watch: _Watch) -> None:
     watch.on_trial_complete(0, [], trial)
     assert watch.gate.closed is not None
     assert watch.gate.closed.exit_code == 1
+
+
+def test_tune_prints_nothing_of_its_own(watch: _Watch) -> None:
+    """Not even where a trial is taken back."""
+    assert [each for each in _create_default_callbacks([watch]) if isinstance(each, TrialProgressCallback)] == [watch]
+
+
+def test_what_killed_launchers_left_of_tune_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with _notes() as mine:
+        running = Path(mine)
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        left = running.with_name(running.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-"))
+        (left / "sweep").mkdir(parents=True)
+        with _notes() as other:
+            assert {*tmp_path.iterdir()} == {running, Path(other)}
+    assert not any(tmp_path.iterdir())
 
 
 def test_time_left_adds_up(here: Look) -> None:
