@@ -118,7 +118,8 @@ def trials(results: Results) -> pd.DataFrame:
     run = results.columns([*_RUN, "seconds"])
     for trial in results.plan.trials:
         record = results.records.get(trial.key)
-        git = record.provenance.get("git") or {} if record else {}
+        origins = record.origins if record else []
+        revisions = [git["revision"][:12] + "+" * git["dirty"] for each in origins if (git := each["git"])]
         cause = (record.cause or {}).get("error", "") if record else results.damaged.get(trial.key, "")
         of_run = run.get(trial.key)
         total = {name: pc.sum(of_run[name]).as_py() if of_run is not None else None for name in _RUN}
@@ -132,7 +133,7 @@ def trials(results: Results) -> pd.DataFrame:
             "hours": np.nan if seconds is None else seconds / 3600,
             "attempts": len(record.attempts) if record else 0,
             **total,
-            "revision": (git.get("revision") or "")[:12] + ("+" if git.get("dirty") else ""),
+            "revision": "; ".join(dict.fromkeys(revisions)),
             "warnings": "; ".join(record.warnings) if record else "",
             "cause": cause,
         })  # fmt: skip

@@ -113,7 +113,7 @@ def _write_trial(home: Path, key: str, status: str, epoch: int, horizons: Sequen
         "epoch": epoch,
         "horizon": max((h for h in horizons if h <= epoch), default=0),
         "attempts": [
-            {"start": "2026-01-01T00:00:00Z", "last_seen": "2026-01-01T01:30:00Z", "host": "a", "gpu": "H100"}
+            {"start": "2026-01-01T00:00:00Z", "last_seen": "2026-01-01T01:30:00Z", "host": "a", "gpu": "NVIDIA H100"}
         ],
         "cause": cause if status == "failed" else None,
         "warnings": [],

@@ -140,7 +140,24 @@ class PlannedTrial:
     @property
     def cell_name(self) -> str:
         """The cell as people read it and as `--cell` takes it: latent_dim=8, images=256."""
-        return ", ".join(f"{name}={value}" for name, value in self.cell.items()) or "the only cell"
+        return ", ".join(self.cell_words) or "the only cell"
+
+    @property
+    def cell_words(self) -> list[str]:
+        """name=value of each grid key; a value that is no word is written as JSON, which a study file reads too."""
+        return [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in self.cell.items()]
+
+
+def cell_words(text: str) -> list[str]:
+    """The `cell_words` of a cell, or some of them, as a person types them: what stands between commas outside lists."""
+    words, depth = [""], 0
+    for letter in text:
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and not depth:
+            words.append("")
+        else:
+            words[-1] += letter
+    return [word.strip() for word in words if word.strip()]
 
 
 @dataclass(frozen=True)
@@ -198,6 +215,7 @@ def read_plan(folder: Place) -> Plan:
 
 
 STATUSES = ("running", "done", "failed")
+PER_ATTEMPT = ("git", "packages", "gpu")  # what attempts at one trial may differ in
 
 
 @dataclass(frozen=True)
@@ -209,18 +227,29 @@ class TrialRecord:
     epoch: int  # last epoch in curve.parquet
     horizon: int  # longest horizon reached, 0 for none; done = the study's longest horizon is reached
     # one per start: {start, last_seen: ISO 8601 UTC, host, place, process, gpu: its kind, gpus: the share of it,
-    # usd_per_hour: of that share, checkpoint: last epoch of one written by this attempt, ended: done | failed | lost,
-    # null while it runs or if nobody saw it end}
+    # usd_per_hour: of that share, git: {revision, dirty}, null without a repository, packages: {name: version},
+    # checkpoint: last epoch of one written by this attempt, ended: done | failed | lost, null while it runs or if
+    # nobody saw it end}; git and packages are missing where the worker died before it began, and in older results
     attempts: list[dict[str, Any]]
     cause: dict[str, Any] | None  # of a failure: {error: one line, epoch, log: last lines}
     warnings: list[str]  # what the trial's prior complained of, each with its epoch
     command: str  # reproduces the trial in one process
-    # {git: {revision, dirty}, python, packages: {name: version}, cpu, gpu, data_hash}
+    # of the last attempt: {git: {revision, dirty}, python, packages: {name: version}, cpu, gpu, data_hash}
     provenance: dict[str, Any]
     trial: dict[str, Any]  # the Trial's settings
     seconds: float = 0.0  # training time so far
     mmd_v: float | None = None  # of the last scored epoch
     floor_v: float | None = None
+    horizons: list[int] | None = None  # at which it was scored in full; None in older results
+
+    @property
+    def origins(self) -> list[dict[str, Any]]:
+        """The provenance of every attempt that began: a trial may go on with another revision, packages or GPU."""
+        made = [
+            self.provenance | {name: attempt[name] for name in PER_ATTEMPT if name in attempt}
+            for attempt in self.attempts
+        ]
+        return [each for each in made if "git" in each]
 
 
 def read_trial(folder: Place) -> TrialRecord | None:

@@ -22,6 +22,9 @@ from study.commands.trial import trial
 from study.exit_codes import INPUT, INTERRUPTED
 from study.storage import sentence
 
+# what the extras `cpu` and `gpu` add to the base
+_EXTRAS = ("torch", "ray", "optuna", "qiskit", "qiskit_aer", "qiskit_ionq")
+
 
 class _Main(click.Group):
     """Users' errors are one sentence and exit code 1; `-v` shows the traceback."""
@@ -35,6 +38,16 @@ class _Main(click.Group):
             if ctx.params["verbose"]:
                 raise
             click.echo(f"study: {sentence(error) if isinstance(error, OSError) else error}", err=True)
+            return ctx.exit(INPUT)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if ctx.params["verbose"] or missing not in _EXTRAS:
+                raise
+            click.echo(
+                f"study: {ctx.invoked_subcommand} needs {missing}, of the extra `cpu`, or `gpu` for CUDA; install it "
+                "with: pip install --editable '.[cpu]'",
+                err=True,
+            )
             return ctx.exit(INPUT)
         except KeyboardInterrupt:
             click.echo("study: stopped", err=True)

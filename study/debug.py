@@ -55,12 +55,10 @@ def run_here(job: trainable.Job, pdb: bool, profile: bool = False) -> bool:
     with bar:
         if profiler is not None:
             profiler.begin()
-        if pdb:
-            return _in_debugger(job, watch, bar)
-        done = trainable.run(job, watch)
+        done = _in_debugger(job, watch, bar) if pdb else trainable.run(job, watch)
     if profiler is not None and done:
         click.echo(profiler.told)
-    if not done:
+    if not done and not pdb:  # the debugger has shown it
         record = TrialFolder(job.folder).record()
         cause = record.cause if record else None
         click.echo(f"failed: {cause['error'] if cause else 'unknown'}; add --pdb to stop where it happens", err=True)

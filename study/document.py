@@ -44,6 +44,7 @@ class Document:
         self.path = path
         self.lines: dict[Where, int] = {}
         self._values_read = 0
+        self._flattened: set[int] = set()
         try:
             self.text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -109,8 +110,10 @@ class Document:
         if self._values_read > _MOST_VALUES:  # anchors of anchors multiply
             raise InputError(f"{self.path}: holds more than {_MOST_VALUES} values, anchors counted wherever they stand")
         if isinstance(node, yaml.MappingNode):
-            self._refuse_duplicates(node, where)
-            loader.flatten_mapping(node)  # `<<: *anchor`
+            if id(node) not in self._flattened:  # an alias brings its mapping again, which holds what it took over
+                self._flattened.add(id(node))
+                self._refuse_duplicates(node, where)
+                loader.flatten_mapping(node)  # `<<: *anchor`
             mapping = {}
             for key_node, value_node in node.value:
                 key = loader.construct_object(key_node)

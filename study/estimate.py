@@ -1,5 +1,6 @@
 """What is left to do and what it can show: the lines below the table of `study plan`. Changes nothing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from math import expm1
@@ -16,6 +17,7 @@ from study.spending import Spent, spent
 
 _EXACT_TEST_PAIRS = 6  # fewest pairs with which a two-sided sign-flip test of one cell can reach p < 0.05
 _SPREADS = (0.1, 0.2, 0.3)  # run-to-run standard deviations of log MMD for which the power is told
+_NAMED = 3  # cells that a line names; the others are counted
 _CELL_SD = 0.1  # tau, assumed likewise
 
 
@@ -29,6 +31,7 @@ def estimate(look: Look, pace: Pace | None, nodes: Sequence[Node], shape: tuple[
         *describe_memory(study, shape),
         *describe_power(study),
         *warnings(study),
+        *passed_horizons(look),
         f"results: {study.folder}",
     ]
 
@@ -55,19 +58,23 @@ def describe_work(study: Study, states: dict[str, str], left: dict[str, int]) ->
 def describe_cost(look: Look, left: dict[str, int], pace: Pace | None, nodes: Sequence[Node]) -> list[str]:
     """Hours, wall time on the nodes, money, and what the budget allows."""
     study, planned = look.study, look.planned
-    hours = None if pace is None else trial_hours(planned, left, pace)
     if not left:
         return []
-    if pace is None or hours is None:
+    if pace is None:
         return ["time: unknown until a trial is done (`study run --limit 1`) or with `study plan --probe`"]
-    gpu = study.resources.gpu
+    gpu, each = study.resources.gpu, _hours_of(planned, left, pace)
+    hours = sum(each.values())
     if gpu:
-        lines = [f"about {hours * gpu:.3g} GPU-hours ({hours:.3g} hours of trials at gpu: {gpu:g})"]
+        amount = f"{hours * gpu:.3g} GPU-hours ({hours:.3g} hours of trials at gpu: {gpu:g})"
     else:
-        lines = [f"about {hours * study.resources.cpu:.3g} CPU-hours ({hours:.3g} hours of trials)"]
-    lines[0] += f", by {pace.source}"
+        amount = f"{hours * study.resources.cpu:.3g} CPU-hours ({hours:.3g} hours of trials)"
+    if unknown := dict.fromkeys(one.cell_name for one in planned if one.key in left and one.key not in each):
+        least = f"at least {amount}, by {pace.source}; " if each else "time: "
+        names = "; ".join([*unknown][:_NAMED]) + (f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else "")
+        return [f"{least}nothing is known of {names}: `study plan --probe` measures every cell"]
+    lines = [f"about {amount}, by {pace.source}"]
+    longest = max(each.values())
     at_once = slots(study.resources, nodes)
-    longest = max(each for each in _hours_of(planned, left, pace).values())
     if at_once:
         where = "this machine" if len(nodes) == 1 else f"the cluster's {len(nodes)} nodes"
         lines.append(f"wall time: about {max(longest, hours / at_once):.3g} hours, {at_once} at once on {where}")
@@ -116,13 +123,8 @@ def _cap(unit: str, cap: float, spent: float, needed: float) -> str:
     return f"budget: {cap:g} {unit}, {spent:.3g} spent, about {needed:.3g} to come: {enough}"
 
 
-def trial_hours(planned: Sequence[Planned], left: dict[str, int], pace: Pace) -> float | None:
-    """Hours of all trials one after another; None where the pace says nothing of a cell."""
-    hours = _hours_of(planned, left, pace)
-    return sum(hours.values()) if len(hours) == len(left) else None
-
-
 def _hours_of(planned: Sequence[Planned], left: dict[str, int], pace: Pace) -> dict[str, float]:
+    """Key -> hours of each trial that the pace says something of."""
     hours = {}
     known: dict[tuple[str, str], float | None] = {}
     for each in planned:
@@ -203,3 +205,19 @@ def warnings(study: Study) -> list[str]:
             if cell.priors[one] == cell.priors[other]:
                 lines.append(f"arms {one} and {other} are the same trials under two names")
     return list(dict.fromkeys(lines))  # an arm is named once, not in every cell
+
+
+def passed_horizons(look: Look) -> list[str]:
+    """Horizons that joined the study when trials were past them already, where their networks are gone."""
+    passed: Counter[int] = Counter()
+    for key in look.states:
+        record = look.now.records.get(key)
+        if record is not None and record.horizons is not None:
+            at = max(record.horizon, checkpointed(record))
+            passed.update(each for each in look.study.horizons if each <= at and each not in record.horizons)
+    return [
+        f"horizon {horizon} is new to {number} {'trial that was' if number == 1 else 'trials that were'} past it "
+        "already: there are no full scores and images of that epoch, unless their folders are moved away and they are "
+        "trained anew"
+        for horizon, number in sorted(passed.items())
+    ]

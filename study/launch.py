@@ -1,5 +1,6 @@
 """Ray Tune runs the pending trials; the ledger remembers."""
 
+import hashlib
 import logging
 import math
 import os
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 # read by Ray: no logger files per trial, no usage reports, CPU trials see no GPU
@@ -23,6 +25,10 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")  # of Tune's own stat
 
 import ray
 from ray import tune
+from ray.air.execution._internal import RayActorManager
+from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.tune.execution import tune_controller
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -31,6 +37,7 @@ from qgan.trial import canonical
 from study import cluster, trainable
 from study.exit_codes import INPUT, INTERRUPTED
 from study.gate import Gate
+from study.lease import place, runs
 from study.ledger import LOST_ATTEMPTS, failed, lost_in_a_row
 from study.nodes import slots
 from study.plan import Look
@@ -151,13 +158,42 @@ class _Scheduler(FIFOScheduler):  # type: ignore[misc]
         return {}
 
 
-class _Watch(tune.Callback):  # type: ignore[misc]
-    """Tells display, gate and ledger what Tune hears of trials and of processes that died."""
+class ActorManager(RayActorManager):  # type: ignore[misc]
+    """Tune's processes; one that the memory monitor killed, or that went with its node, has died like any other.
+
+    Ray's own manager raises at an error of such a kind, and Tune's experiment ends with all of its trials.
+    """
+
+    def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
+            exception = RayActorError(error_msg=str(exception))
+        super()._actor_task_failed(tracked_actor_task, exception)
+
+
+tune_controller.RayActorManager = ActorManager  # Tune asks for no other
+
+
+class Ending:
+    """An end of Tune's experiment that a signal asks for at any time, before Tune listens too."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def step(self) -> None:
+        """To be called at the end of each of Tune's steps."""
+        if self.asked:
+            os.kill(os.getpid(), signal.SIGUSR1)  # on which Tune ends
+
+
+class _Watch(TrialProgressCallback):  # type: ignore[misc]
+    """Tells display, gate and ledger what Tune hears of trials and of processes that died, in the place of its own."""
 
     def __init__(self, jobs: dict[str, Job], look: Look, progress: Progress, gate: Gate) -> None:
+        super().__init__()
         self.jobs, self.ledger, self.progress, self.gate = jobs, look.ledger, progress, gate
         self.attempts = {key: len(record.attempts) for key, record in look.now.records.items()}  # that are over
         self.settled: set[str] = set()  # trials that are done or failed, or that Tune is to leave alone
+        self.ending = Ending()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks for a restore that we never ask for; a terminal cannot be pickled."""
@@ -165,6 +201,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.progress.tick()
+        self.ending.step()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.gate.started(trial.config["key"])
@@ -234,7 +271,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
             record = folder.begin(key, trial=canonical(job.planned.trial), command=job.command, provenance=nothing)
         if record.status == "running":  # else it died after its last word
             record = folder.lost(record)
-            killed = raised is None or isinstance(raised, ray.exceptions.RayActorError)
+            killed = raised is None or isinstance(raised, RayActorError)
             if not killed:  # a fault of this program
                 folder.write_record(failed(record, str(raised).strip().splitlines()[-1], record.epoch, str(raised)))
             elif lost_in_a_row(record) >= LOST_ATTEMPTS:
@@ -262,19 +299,18 @@ def sweep(jobs: Sequence[Job], look: Look, gate: Gate) -> None:
     progress, resources = Progress(look, list(by_key)), look.study.resources
     watch = _Watch(by_key, look, progress, gate)
     folder = look.ledger.folder.absolute()
-    with progress, _signals(gate, progress), cluster.marked(folder) as mark:
+    with progress, _signals(watch), cluster.marked(folder) as mark, _notes() as notes:
         # a second round takes up trials whose process died before it began: Tune gives those up
         while (left := {key: job for key, job in by_key.items() if key not in watch.settled}) and gate.check():
             before = watch.noted
-            _fit(left, watch, resources, (folder, mark))
+            _fit(left, watch, resources, (folder, mark), notes)
             if watch.noted == before:
                 gate.close(f"{folder}: the trials that ran have left nothing there", INPUT)
 
 
-def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources, marked: tuple[Place, str]) -> None:
-    """One experiment of Tune."""
+def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources, marked: tuple[Place, str], notes: str) -> None:
+    """One experiment of Tune, which keeps its own notes in the folder `notes`."""
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
-    storage = tempfile.mkdtemp(prefix="study-tune-")  # Tune's own notes, which nothing of ours reads
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(_run_on_worker, jobs=jobs, marked=marked), {"cpu": resources.cpu, "gpu": resources.gpu}
@@ -288,17 +324,26 @@ def _fit(jobs: dict[str, Job], watch: _Watch, resources: Resources, marked: tupl
         ),
         run_config=tune.RunConfig(
             name=started,
-            storage_path=storage,
+            storage_path=notes,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=-1),  # the ledger counts attempts
             callbacks=[watch],
         ),
     )
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are rows of the ledger
-    try:
-        tuner.fit()
-    finally:
-        shutil.rmtree(storage, ignore_errors=True)
+    tuner.fit()
+
+
+@contextmanager
+def _notes() -> Iterator[str]:
+    """A folder for what Tune notes, and nothing of ours reads; what killed launchers have left there is removed."""
+    prefix = f"study-tune-{hashlib.sha256(place().encode()).hexdigest()[:8]}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*-*"):
+        process = left.name.removeprefix(prefix).partition("-")[0]
+        if process.isdigit() and not runs(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 @contextmanager
@@ -313,17 +358,21 @@ def signals_to(handler: Callable[[int, Any], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _signals(gate: Gate, progress: Progress) -> Iterator[None]:
+def _signals(watch: _Watch) -> Iterator[None]:
     """Ctrl-C once drains, twice stops; a batch system that sends SIGTERM wants an end soon."""
+    presses = 0
 
     def interrupted(number: int, frame: Any) -> None:
-        first = gate.closed is None
-        gate.close("stopped by " + ("Ctrl-C" if number == signal.SIGINT else "SIGTERM"), INTERRUPTED)
-        if first and number == signal.SIGINT:
-            progress.say("no further trial starts; those that run go on to their end. Ctrl-C again stops them now")
+        nonlocal presses
+        presses += 1 if number == signal.SIGINT else 2
+        watch.gate.close("stopped by " + ("Ctrl-C" if number == signal.SIGINT else "SIGTERM"), INTERRUPTED)
+        if presses == 1:
+            watch.progress.say(
+                "no further trial starts; those that run go on to their end. Ctrl-C again stops them now"
+            )
         else:
-            progress.say("stopping now: trials go on from their last checkpoints another time")
-            os.kill(os.getpid(), signal.SIGUSR1)  # on which Tune ends
+            watch.progress.say("stopping now: trials go on from their last checkpoints another time")
+            watch.ending.asked = True
 
     with signals_to(interrupted):
         yield
@@ -345,7 +394,7 @@ def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job], marked: tuple[P
     try:
         job = jobs[config["key"]]
         cluster.require_seen(*marked, job.patches)
-        trainable.run(job, watch)
+        trainable.run(job, watch, gpu_needed=True)
     except OSError as error:  # results cannot be kept: no other trial would fare better
         trouble = sentence(error)
     tune.report({**result, "ended": True, "trouble": trouble})

@@ -64,7 +64,8 @@ class TrialFolder:
             "host": socket.gethostname(),
             "place": place(),
             "process": os.getpid(),
-            "gpu": provenance.get("gpu"),
+            "gpu": None,
+            **_made_with(provenance),
             "gpus": gpus,
             "usd_per_hour": usd_per_hour,
             "checkpoint": None,
@@ -72,8 +73,10 @@ class TrialFolder:
         }
         new = tables.TrialRecord(key, "running", 0, 0, [], None, [], command, provenance, trial)
         if before is not None:
-            kept = ("epoch", "horizon", "attempts", "seconds", "mmd_v", "floor_v")
+            kept = ("epoch", "horizon", "attempts", "seconds", "mmd_v", "floor_v", "horizons")
             new = dataclasses.replace(new, **{name: getattr(before, name) for name in kept})
+            if new.attempts:  # one of older results does not say
+                new.attempts[-1] = {**_made_with(before.provenance), **new.attempts[-1]}
         record = dataclasses.replace(new, attempts=[*new.attempts, attempt])
         self.write_record(record)
         return record
@@ -293,6 +296,11 @@ def _now() -> str:
 def _bits(code: list[float]) -> str | None:
     """Character q is bit q; None for a code that is not bits."""
     return "".join("1" if bit else "0" for bit in code) if set(code) <= {0.0, 1.0} else None
+
+
+def _made_with(provenance: dict[str, Any]) -> dict[str, Any]:
+    """What an attempt says of its own provenance."""
+    return {name: provenance[name] for name in tables.PER_ATTEMPT if name in provenance}
 
 
 def _number(value: float) -> float | None:

@@ -1,5 +1,6 @@
 """Which patches a study uses: their identity in a trial's key, and the file that holds them."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,17 @@ def pool_size(study: Study) -> int:
     return len(training)
 
 
+def require_enough(study: Study) -> None:
+    """Raises InputError where fewer patches are left for training than the largest cell asks for."""
+    pool, most = pool_size(study), max(cell.images for cell in study.cells)
+    if most > pool:
+        raise study.document.error(
+            ("grid", "images"),
+            f"{most} training images are more than the data holds: after {study.source.evaluation} evaluation patches "
+            f"(from other maps) {pool} are left; lower grid.images or data.evaluation, or add data",
+        )
+
+
 def shape(study: Study) -> tuple[int, int, int]:
     """(channels, height, width) of a patch."""
     from qgan.ebsd import dataset
@@ -54,7 +66,7 @@ def file(study: Study) -> Path | str:
     if isinstance(source, SyntheticSource):
         place = (study.results / "data" / _name(study)).absolute()
         return place if isinstance(place, Path) else str(place)
-    return source.source if dataset.is_uri(source.source) else Path(source.source).absolute()
+    return source.source if dataset.is_uri(source.source) else Path(os.path.expanduser(source.source)).absolute()
 
 
 def _name(study: Study) -> str:
@@ -66,7 +78,10 @@ def _made(study: Study) -> bool:
 
 
 def prepare(study: Study, say: Callable[[str], None]) -> Path | str:
-    """The file of the study's patches, a synthetic set made if it is missing."""
+    """The file of the study's patches, a synthetic set made if it is missing.
+
+    Raises InputError where the set, once it is made, cannot serve the largest cell.
+    """
     from qgan.ebsd import dataset, synthetic
 
     source, path = study.source, file(study)
@@ -77,4 +92,5 @@ def prepare(study: Study, say: Callable[[str], None]) -> Path | str:
         patches = synthetic.generate(source.microstructure, source.count, source.seed, source.patch, processes=2)
         dataset.write_patches(path, patches)
         say(f"patches: {path}")
+        require_enough(study)  # whole maps are withheld, which nobody could count before
     return path

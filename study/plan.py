@@ -34,14 +34,7 @@ def trials(study: Study) -> list[Planned]:
     Raises InputError where the data cannot serve the largest cell.
     """
     identity = patches.identity(study)
-    pool = patches.pool_size(study)
-    most = max(cell.images for cell in study.cells)
-    if most > pool:
-        raise study.document.error(
-            ("grid", "images"),
-            f"{most} training images are more than the data holds: after {study.source.evaluation} evaluation patches "
-            f"(from other maps) {pool} are left; lower grid.images or data.evaluation, or add data",
-        )
+    patches.require_enough(study)
     data = DataSettings(identity, study.source.evaluation, study.source.microstructure)
     planned = []
     for replicate in sorted({each for arm in study.arms.values() for each in arm.replicates}):
@@ -75,8 +68,8 @@ def choose(study: Study, arm: str, cell: str | None, replicate: int) -> Planned:
 
 def _cell_values(study: Study, text: str) -> dict[str, Any]:
     values = {}
-    for part in filter(None, text.split(",")):
-        name, equals, value = (each.strip() for each in part.partition("="))
+    for word in tables.cell_words(text):
+        name, equals, value = (each.strip() for each in word.partition("="))
         names = list(study.cells[0].values)
         if not equals or name not in names:
             raise InputError(f"--cell {text}: write it as {names[0]}=VALUE; the grid keys are: {', '.join(names)}")

@@ -9,8 +9,13 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from analysis.tables import TrialRecord
+
+_DIRTY = " with changes that are not committed"
+_UNKNOWN = "a copy without its repository"
 _PACKAGES = (
     "torch", "numpy", "scipy", "pyarrow", "ray", "optuna", "qiskit", "qiskit-aer", "qiskit-aer-gpu", "qiskit-ionq",
 )  # fmt: skip
@@ -33,17 +38,22 @@ def command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def mixed_revisions(provenances: Iterable[Mapping[str, Any]]) -> str | None:
+def mixed_revisions(records: Iterable["TrialRecord"]) -> str | None:
     """What to tell where trials were made by different code, or by code that no revision names; else None."""
-    counts: Counter[str] = Counter()
-    for provenance in provenances:
-        git = provenance.get("git")
-        if git is not None:
-            counts[git["revision"][:12] + (" with changes that are not committed" if git["dirty"] else "")] += 1
-    if len(counts) < 2:
+    made = [list(dict.fromkeys(_revision(each["git"]) for each in record.origins)) for record in records]
+    counts = Counter(" and then ".join(names) for names in made if names)
+    revisions = {name for names in made for name in names}
+    if len(revisions) > 1:
+        told = "trials were made by different revisions of this program"
+    elif any(name.endswith((_DIRTY, _UNKNOWN)) for name in revisions):
+        told = "trials were made by code that no revision holds"
+    else:
         return None
-    listed = ", ".join(f"{number} by {name}" for name, number in counts.most_common())
-    return f"trials were made by different revisions of this program: {listed}"
+    return f"{told}: " + ", ".join(f"{number} by {name}" for name, number in counts.most_common())
+
+
+def _revision(git: Mapping[str, Any] | None) -> str:
+    return _UNKNOWN if git is None else git["revision"][:12] + (_DIRTY if git["dirty"] else "")
 
 
 def _git() -> dict[str, Any] | None:

@@ -137,7 +137,7 @@ class Budget:
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     gpu_hours: float | None = None  # hours of whole GPUs; a trial with gpu: 0.25 uses a quarter of its own hours
-    usd: float | None = None  # US dollars
+    usd: float | None = None  # US dollars for the time of GPUs
     usd_per_gpu_hour: float | None = None  # what a whole GPU costs here; without it a dated table of list prices
     failed_share: float = 0.5  # of the trials that ended since `study run` began; from 5 failures on
 

@@ -1,5 +1,6 @@
 """A study file, validated: arms over cells, with replicates, up to horizons."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
             f"is {scored.images}, but score and floor need two disjoint batches out of data.evaluation = "
             f"{source.evaluation}; use at most {source.evaluation // 2}, or keep more patches for evaluation",
         )
+    resources = _section(document, ("resources",), Resources)
     return Study(
         document=document,
         name=name,
@@ -132,8 +134,8 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
         threshold=score.threshold,
         confirm=_confirm(document, arms),
         downstream=_section(document, ("downstream",), DownstreamSettings),
-        resources=_section(document, ("resources",), Resources),
-        budget=_section(document, ("budget",), Budget),
+        resources=resources,
+        budget=_budget(document, resources),
         gains=_gains_search(document, arms, cells, score.every),
         qpu=_qpu_run(document, arms, cells),
         results=_results(document),
@@ -151,9 +153,10 @@ def _results(document: Document) -> Place:
     # a word and a colon in front is a URI to what reads
     if not isinstance(results, str) or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(/|$)|.*(://|\0)", results, re.DOTALL):
         raise document.error(("results",), f"{results!r} is neither a folder nor s3://bucket/folder")
-    if Path(results).exists() and not Path(results).is_dir():
+    folder = Path(os.path.expanduser(results))
+    if folder.exists() and not folder.is_dir():
         raise document.error(("results",), f"{results} is a file; name a folder")
-    return Path(results)
+    return folder
 
 
 def _source(document: Document) -> SyntheticSource | FileSource:
@@ -186,12 +189,23 @@ def _arms(document: Document) -> dict[str, Arm]:
         own = {key: value for key, value in settings.items() if key != "replicates"}
         if isinstance(own.get("gains"), str):
             with document.locating(*where, key="gains"):
-                own["gains"] = read_gains(Path(own["gains"]))
+                own["gains"] = read_gains(Path(os.path.expanduser(own["gains"])))
         replicates = shared
         if "replicates" in settings:
             replicates = _replicates(document, (*where, "replicates"), settings["replicates"])
         arms[name] = Arm(name, validate(document, where, PRIOR_SETTINGS[prior], own), replicates)
     return arms
+
+
+def _budget(document: Document, resources: Resources) -> Budget:
+    budget = _section(document, ("budget",), Budget)
+    for name in ("gpu_hours", "usd"):
+        if getattr(budget, name) is not None and not resources.gpu:
+            told = (
+                "counts the time of GPUs, and trials of resources.gpu = 0 use none: remove it, or raise resources.gpu"
+            )
+            raise document.error(("budget", name), told)
+    return budget
 
 
 def _confirm(document: Document, arms: dict[str, Arm]) -> Confirm | None:

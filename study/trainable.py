@@ -2,6 +2,7 @@
 
 import dataclasses
 import shlex
+import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -51,8 +52,7 @@ class Job:
 
 def job(study: Study, planned: Planned, patches: Path | str, folder: Place, retry: bool = False) -> Job:
     """The job of one planned trial of a study, with the files that it reads and writes."""
-    cell = ",".join(f"{name}={value}" for name, value in planned.cell.items())
-    words = ["study", "trial", str(study.document.path), "--arm", planned.arm, "--cell", cell]
+    words = ["study", "trial", str(study.document.path), "--arm", planned.arm, "--cell", ",".join(planned.cell_words)]
     return Job(
         planned=planned,
         horizons=study.horizons,
@@ -68,11 +68,12 @@ def job(study: Study, planned: Planned, patches: Path | str, folder: Place, retr
     )
 
 
-def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
+def run(job: Job, watch: Watch, *, raise_errors: bool = False, gpu_needed: bool = False) -> bool:
     """Train the trial of `job`, keep its ledger entry, show every new epoch to `watch`; True when it is done.
 
     What goes wrong inside becomes a failure row with its cause, unless `raise_errors` (for a debugger). An OSError of
-    results that cannot be kept is raised, and the trial stays as its last checkpoint has it.
+    results that cannot be kept is raised, and the trial stays as its last checkpoint has it. With `gpu_needed` a trial
+    that asks for a GPU does not train without one.
     """
     import torch
 
@@ -91,6 +92,11 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     epochs: list[Epoch] = []
     written = time.monotonic()
     try:
+        if gpu_needed and job.gpus and device == "cpu":
+            raise InputError(
+                f"{socket.gethostname()}: torch {torch.__version__} sees no GPU there, and the trial asks for gpu "
+                f"{job.gpus:g}; install torch for CUDA on that node, or set resources.gpu to 0"
+            )
         data = checked_patches(job)
         record.provenance["data_hash"] = data.footer.content_hash
         patches_footer = {
@@ -112,7 +118,7 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
                 folder.write_curve(epochs)
                 folder.write_images(epochs, patches_footer)
                 folder.write_scores(epochs)
-                record = _reached(record, epoch, job.horizons)
+                record = _reached(record, epochs, job.horizons)
                 folder.write_record(record)
                 written = time.monotonic()
             watch(epoch)
@@ -130,8 +136,10 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False) -> bool:
     return True
 
 
-def _reached(record: "TrialRecord", epoch: "Epoch", horizons: list[int]) -> "TrialRecord":
-    """The record at the end of an epoch whose curve is in the results; done at the longest horizon."""
+def _reached(record: "TrialRecord", epochs: "list[Epoch]", horizons: list[int]) -> "TrialRecord":
+    """The record at the end of the last of the epochs that are in the results; done at the longest horizon."""
+    epoch = epochs[-1]
+    scored = {each.epoch for each in epochs if each.full_scores is not None}.intersection(horizons)
     if epoch.epoch == horizons[-1]:
         record.attempts[-1]["ended"] = "done"
     return dataclasses.replace(
@@ -142,6 +150,7 @@ def _reached(record: "TrialRecord", epoch: "Epoch", horizons: list[int]) -> "Tri
         seconds=epoch.seconds,
         mmd_v=record.mmd_v if epoch.mmd_v is None else epoch.mmd_v,
         floor_v=epoch.floor_v,
+        horizons=sorted(scored.union(record.horizons or ())),
     )
 
 

@@ -6,30 +6,35 @@ from typing import Any
 from analysis.findings import Findings
 from analysis.results import Results
 
+_DIRTY = " with uncommitted changes"
+_UNKNOWN = "unknown"
+
 
 def values(findings: Findings) -> dict[str, Any]:
     return {"made_with": made_with(findings.results)}
 
 
 def made_with(results: Results) -> dict[str, Counter[str]]:
-    """Every value that trials were made with, and by how many of them."""
+    """Every value that trials were made with, and by how many of them; a trial that went on has made use of several."""
     seen: dict[str, Counter[str]] = {}
     for record in results.records.values():
-        made = record.provenance
-        git = made.get("git") or {}
-        dirty = " with uncommitted changes" if git.get("dirty") else ""
-        values = {
-            "Code revision": (git.get("revision") or "unknown")[:12] + dirty,
-            "Python": made.get("python"),
-            "Packages": ", ".join(f"{name} {version}" for name, version in made.get("packages", {}).items()),
-            "CPU": made.get("cpu"),
-            "GPU": made.get("gpu") or "none",
-            "Data hash": made.get("data_hash"),
-        }
-        for name, value in values.items():
+        for name, value in dict.fromkeys(pair for made in record.origins for pair in _told(made).items()):
             if value:
-                seen.setdefault(name, Counter())[str(value)] += 1
+                seen.setdefault(name, Counter())[value] += 1
     return seen
+
+
+def _told(made: dict[str, Any]) -> dict[str, str]:
+    """One provenance in words; empty where it says nothing."""
+    git = made["git"]
+    return {
+        "Code revision": git["revision"][:12] + (_DIRTY if git["dirty"] else "") if git else _UNKNOWN,
+        "Python": made.get("python") or "",
+        "Packages": ", ".join(f"{name} {version}" for name, version in made.get("packages", {}).items()),
+        "CPU": made.get("cpu") or "",
+        "GPU": made.get("gpu") or "none",
+        "Data hash": made.get("data_hash") or "",
+    }
 
 
 def warnings(results: Results) -> list[str]:
@@ -41,6 +46,9 @@ def warnings(results: Results) -> list[str]:
         for name, values in seen.items()
         if len(values) > 1 and name in ("Code revision", "Packages", "Data hash")
     ]
-    if any("uncommitted" in value for value in seen.get("Code revision", ())):
+    revisions = seen.get("Code revision", ())
+    if any(value.endswith(_DIRTY) for value in revisions):
         warnings.append("Some trials ran with uncommitted changes: no revision holds the code they used.")
+    if _UNKNOWN in revisions:
+        warnings.append("Some trials ran from a copy without its repository: nothing names the code they used.")
     return warnings

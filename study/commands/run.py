@@ -34,9 +34,12 @@ def run(
     wanted = {"pending", "running", *([retry] if retry else [])}
     if dry_run:
         keys = [key for key, state in here.states.items() if state in wanted - {"running"}][:limit]
+        places: dict[str, list[str]] = {key: [] for key in keys}
         for each in here.planned:
-            if each.key in keys:
-                click.echo(f"{each.key}  {each}")
+            if each.key in places:
+                places[each.key].append(str(each))
+        for key, names in places.items():
+            click.echo(f"{key}  {'; and '.join(names)}")
         click.echo(f"{len(keys)} trials would run")
         return
     lease = here.ledger.lease()

@@ -19,7 +19,7 @@ def status(file: Path) -> None:
     console().print(state_table(here))
     click.echo(tally(here.states))
     records = [here.now.records[key] for key in here.states if key in here.now.records]
-    if told := mixed_revisions([record.provenance for record in records]):
+    if told := mixed_revisions(records):
         click.echo(f"\nwarning: {told}")
     for told in here.now.damaged.values():
         click.echo(f"\nwarning: {told}")

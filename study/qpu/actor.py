@@ -33,6 +33,13 @@ from study.storage import storage_of
 
 NAME = NAMESPACE = "ionq-qpu"
 RESOURCE = "ionq_qpu"
+DIED = (  # what a call meets whose actor was killed, by the memory monitor and with its node too
+    ray.exceptions.RayActorError,
+    ray.exceptions.OutOfMemoryError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.LocalRayletDiedError,
+)
 _SURVEY_S = 60.0
 _CALLS = 64  # at once: one on the machine, the others ask, beat or look
 

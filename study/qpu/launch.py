@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import os
 import shutil
 import signal
 import sys
@@ -99,6 +98,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         self.last = ""
         self.told = time.monotonic()
         self.looked: Any = None  # the answer that the actor owes us
+        self.ending = launch.Ending()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks for a restore that we never ask for."""
@@ -108,6 +108,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         if time.monotonic() - self.told > _LINE_EVERY_S:
             self.told = time.monotonic()
             self.tell(wait_s=0)
+        self.ending.step()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -160,7 +161,7 @@ def _signals(watch: _Watch) -> Iterator[None]:
 
     def stop(how: str, told: str) -> None:
         watch.ended = Ended(how, told)
-        os.kill(os.getpid(), signal.SIGUSR1)  # on which Tune ends
+        watch.ending.asked = True
 
     def interrupted(number: int, frame: Any) -> None:
         choice = "d"

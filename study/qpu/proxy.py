@@ -79,7 +79,7 @@ class Proxy:
         """The actor's answer; one that was killed is asked again once it is there again."""
         import ray
 
-        from study.qpu.actor import actor
+        from study.qpu.actor import DIED, actor
 
         while True:
             try:
@@ -87,7 +87,7 @@ class Proxy:
             except ray.exceptions.RayTaskError as error:
                 cause = error.cause
                 raise cause if isinstance(cause, Exception) else error from None
-            except (ray.exceptions.RayActorError, ray.exceptions.ActorUnavailableError):
+            except DIED:
                 time.sleep(0.2)
 
     def _beat(self, holder: str, ended: threading.Event) -> None:

@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 
@@ -5,7 +6,7 @@ import pytest
 
 import analysis
 from analysis.errors import ResultsError
-from analysis.sections import SECTIONS
+from analysis.sections import SECTIONS, provenance
 
 ARMS = ("bernoulli", "qcbm")
 OPTIONAL = {"confirm", "single", "qpu", "prior", "gains", "downstream"}  # only where the study has such trials
@@ -88,6 +89,19 @@ def test_report_replaces_an_older_one_and_is_alone_in_its_folder(finished, finis
     analysis.write_report(analysis.load(finished_study), path)
     assert [each.name for each in path.parent.iterdir()] == ["report.html"]
     assert path.read_text() == html, "the same results give the same bytes"
+
+
+def test_a_trial_that_went_on_under_another_revision_is_told(written):
+    study = written()
+    first = analysis.load(study).plan.trials[0].key
+    path = study / "trials" / first / "trial.json"
+    record = json.loads(path.read_text())
+    last = record["attempts"][0]
+    record["attempts"] = [{**last, "git": None}, {**last, "git": {"revision": "b" * 40, "dirty": False}}]
+    path.write_text(json.dumps(record))
+    told = provenance.warnings(analysis.load(study))
+    assert any("differ in code revision (3 values)" in each for each in told)
+    assert any("a copy without its repository" in each for each in told)
 
 
 def test_failures_and_provenance_are_named(written, tmp_path):

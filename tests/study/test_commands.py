@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
 from analysis.tables import read_plan
 from qgan.ebsd.dataset import Patches, assemble, write_patches
 from qgan.prior_settings import PRIOR_SETTINGS
+from study.cli import main
 from study.ledger import Ledger, TrialFolder
 from study.plan import choose, look
 from study.spec import load
@@ -42,6 +44,25 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
 def curve(folder: Path) -> dict[str, list[object]]:
     table = pq.read_table(folder / "curve.parquet")
     return {name: values for name, values in table.to_pydict().items() if name != "seconds"}
+
+
+def test_the_base_alone_names_the_extra(study_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    done = CliRunner().invoke(main, ["trial", str(study_file), "--arm", "qcbm", "--cell", "images=16"])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "study: trial needs torch, of the extra `cpu`, or `gpu` for CUDA; install it with: "
+        "pip install --editable '.[cpu]'\n"
+    )
+
+
+def test_a_dry_run_lists_a_shared_trial_once(study_file: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [6], shots: [16, 32]"))
+    done = CliRunner().invoke(main, ["run", str(study_file), "--dry-run"])
+    *lines, last = done.stdout.splitlines()
+    assert last == f"{len(lines)} trials would run"
+    assert len(lines) == 4 + 8
+    assert "bernoulli, latent_dim=3, images=16, shots=16, replicate 0; and bernoulli, latent_dim=3, " in lines[0]
 
 
 def test_downstream_classifiers_of_one_trial(study_file: Path) -> None:
@@ -93,6 +114,7 @@ def test_a_profile_of_one_trial(study_file: Path) -> None:
         "--epochs",
         "2",
         "--profile",
+        "--pdb",  # does not swallow it
         folder=study_file.parent,
     )
     assert one.returncode == 0, one.stderr
@@ -222,7 +244,7 @@ def test_failures_are_rows_with_their_cause_and_exit_code_3(study_file: Path) ->
 
 def test_the_share_of_failures_and_the_budget_stop_a_launch(study_file: Path) -> None:
     text = study_file.read_text().replace("width: 4", "width: 4, gradient_penalty: 1.0e+39")
-    study_file.write_text(text.replace("cpu: 1", "cpu: 2") + "budget: {gpu_hours: 3, failed_share: 0.9}\n")
+    study_file.write_text(text.replace("cpu: 1", "cpu: 2") + "budget: {failed_share: 0.9}\n")
     stopped = study("run", study_file, folder=study_file.parent)
     assert stopped.returncode == 3, stopped.stdout + stopped.stderr
     assert "5 of 5 trials failed, more than budget.failed_share = 0.9" in stopped.stderr
@@ -233,6 +255,8 @@ def test_the_share_of_failures_and_the_budget_stop_a_launch(study_file: Path) ->
     hours = {"start": "2026-01-01T00:00:00.000+00:00", "last_seen": "2026-01-01T02:00:00.000+00:00"}
     record["attempts"] = 2 * [record["attempts"][0] | hours | {"gpu": "NVIDIA L4", "gpus": 1.0}]
     path.write_text(json.dumps(record))
+    text = study_file.read_text().replace("cpu: 2", "cpu: 2, gpu: 0.5")
+    study_file.write_text(text.replace("{failed_share", "{gpu_hours: 3, failed_share"))
     broke = study("run", study_file, "--retry", "failed", folder=study_file.parent)
     assert broke.returncode == 4, broke.stdout + broke.stderr
     assert "budget.gpu_hours = 3 is used up: 4 GPU-hours spent over all attempts; raise it to go on" in broke.stderr

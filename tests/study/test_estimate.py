@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import weakref
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -191,6 +192,21 @@ def test_time_and_money_from_the_ledger(study_file: Path) -> None:
     assert "at $1.00 per GPU-hour (budget.usd_per_gpu_hour)" in "\n".join(
         describe_cost(replace(here, study=own), left, pace, [Node(4, 2)])
     )
+
+
+def test_cells_of_other_networks_that_nobody_measured_are_named(study_file: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [3600], width: [4, 8]"))
+    study = load(study_file)
+    planned = trials(study)
+    keys = dict.fromkeys(each.key for each in planned)
+    small = next(each for each in planned if each.cell["width"] == 4)
+    write_trial(study, small, 6, 2.0)
+    ledger = Ledger(study.folder)
+    here = Look(study, planned, ledger, ledger.look(keys, 3600))
+    (line,) = describe_cost(here, work(here), from_ledger(here), [Node(4, 0)])
+    assert re.match(r"at least [\d.]+ CPU-hours .*, by this study's own trials; nothing is known of .*width=8", line)
+    assert "width=4" not in line
+    assert "--probe" in line
 
 
 @pytest.mark.parametrize(

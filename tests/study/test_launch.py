@@ -2,8 +2,12 @@
 
 import errno
 import os
+import re
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,19 +18,24 @@ from typing import Any
 import pytest
 import ray
 import yaml
+from ray.air.execution._internal.tracked_actor import TrackedActor
+from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.train._internal.storage import StorageContext
+from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.utils.callback import _create_default_callbacks
 
 from analysis.tables import TrialRecord, read_curve
 from qgan.errors import InputError
 from study import cluster, launch, trainable
+from study.estimate import passed_horizons
 from study.gate import Gate
-from study.launch import _Scheduler, _Watch
+from study.launch import _notes, _Scheduler, _signals, _Watch
 from study.ledger import Snapshot, TrialFolder
 from study.nodes import Node
 from study.plan import Look, look
 from study.progress import Progress, duration
-from study.provenance import mixed_revisions
 from study.sections import Budget, Resources
 from study.spending import Spent
 from study.storage import StorageError
@@ -158,6 +167,49 @@ def test_a_worker_that_dies_after_its_last_word_has_done_its_work(watch: _Watch)
     assert watch.gate.ended == 1
 
 
+@pytest.mark.parametrize("kind", ["OutOfMemoryError", "NodeDiedError"])
+def test_a_worker_that_the_memory_monitor_kills_has_died_like_any_other(watch: _Watch, kind: str) -> None:
+    """Ray's own manager raises there, and the sweep would end with it."""
+    key = next(iter(watch.jobs))
+    begin(watch, key, None)
+    resources = SimpleNamespace(free_resources=lambda acquired_resource: None)
+    manager = tune_controller.RayActorManager(resource_manager=resources)
+    died_of: list[Exception] = []
+    actor = TrackedActor(0, on_error=lambda _, error: None)
+    manager._live_actors_to_ray_actors_resources[actor] = (None, None)
+    task = TrackedActorTask(actor, on_error=lambda _, error: died_of.append(error))
+    manager._actor_task_failed(task, getattr(ray.exceptions, kind)("low on memory"))
+    assert manager.is_actor_failed(actor)
+    watch.on_trial_recover(0, [], died(key, died_of[0]))
+    assert record(watch, key).status == "running"
+    assert record(watch, key).attempts[-1]["ended"] == "lost"
+
+
+@pytest.mark.parametrize(
+    ("signals", "budget", "ends"),
+    [
+        ([signal.SIGINT], False, False),
+        ([signal.SIGINT], True, False),  # the budget has closed the gate: one press drains all the same
+        ([signal.SIGINT, signal.SIGINT], False, True),
+        ([signal.SIGTERM], False, True),
+    ],
+)
+def test_one_ctrl_c_drains_and_a_second_one_ends_tune_once_it_listens(
+    watch: _Watch, signals: list[signal.Signals], budget: bool, ends: bool
+) -> None:
+    if budget:
+        watch.gate.close("budget.usd = 1 is used up", 4)
+    heard: list[int] = []
+    with _signals(watch):
+        for each in signals:
+            os.kill(os.getpid(), each)  # Tune does not listen yet: its signal would kill this process
+        assert not watch.gate.check()
+        before = signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+        watch.on_step_end(0, [])
+        signal.signal(signal.SIGUSR1, before)
+    assert bool(heard) == ends
+
+
 def test_an_error_of_the_program_is_a_failure_at_once(watch: _Watch) -> None:
     key = next(iter(watch.jobs))
     begin(watch, key, None)
@@ -186,6 +238,24 @@ def test_results_that_cannot_be_kept_close_the_gate(watch: _Watch) -> None:
     assert watch.gate.closed.exit_code == 1
 
 
+def test_tune_prints_nothing_of_its_own(watch: _Watch) -> None:
+    """Not even where a trial is taken back."""
+    assert [each for each in _create_default_callbacks([watch]) if isinstance(each, TrialProgressCallback)] == [watch]
+
+
+def test_what_killed_launchers_left_of_tune_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with _notes() as mine:
+        running = Path(mine)
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        left = running.with_name(running.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-"))
+        (left / "sweep").mkdir(parents=True)
+        with _notes() as other:
+            assert {*tmp_path.iterdir()} == {running, Path(other)}
+    assert not any(tmp_path.iterdir())
+
+
 def test_time_left_adds_up(here: Look) -> None:
     keys = list(here.states)
     progress = Progress(here, keys)
@@ -208,14 +278,6 @@ def test_time_left_adds_up(here: Look) -> None:
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
-
-
-def test_mixed_revisions_are_told() -> None:
-    one, other = {"git": {"revision": "a" * 40, "dirty": False}}, {"git": {"revision": "a" * 40, "dirty": True}}
-    assert mixed_revisions([one, one, {"git": None}, {}]) is None
-    told = mixed_revisions([one, one, other])
-    assert told is not None
-    assert "2 by aaaaaaaaaaaa, 1 by aaaaaaaaaaaa with changes that are not committed" in told
 
 
 def test_a_later_attempt_supersedes_an_earlier_one(watch: _Watch) -> None:
@@ -246,6 +308,29 @@ def test_a_superseded_attempt_that_fails_leaves_the_later_ones_word(watch: _Watc
     assert record is not None
     assert (record.status, record.epoch, len(record.attempts), record.cause) == ("done", 6, 2, None)
     assert len(read_curve(watch.ledger.folder / "trials" / job.planned.key / "curve.parquet")) == 6
+
+
+def test_a_horizon_that_joins_when_trials_are_past_it_is_told(here: Look, watch: _Watch) -> None:
+    job = next(iter(watch.jobs.values()))
+    assert trainable.run(job, lambda epoch: None)
+    assert record(watch, job.planned.key).horizons == [6]
+    assert passed_horizons(here.again()) == []
+    shorter = replace(here.again(), study=replace(here.study, horizons=[2, 6]))
+    (told,) = passed_horizons(shorter)
+    assert told.startswith("horizon 2 is new to 1 trial that was past it already: there are no full scores")
+    assert trainable.run(replace(job, horizons=[2, 4, 8]), lambda epoch: None)
+    assert record(watch, job.planned.key).horizons == [6, 8]
+
+
+def test_a_worker_whose_torch_sees_no_gpu_does_not_train_on_the_cpu(
+    watch: _Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    job = replace(next(iter(watch.jobs.values())), gpus=0.5)
+    assert not trainable.run(job, lambda epoch: None, gpu_needed=True)
+    failure = record(watch, job.planned.key)
+    assert failure.cause is not None
+    assert re.match(f"{socket.gethostname()}: torch .* sees no GPU there.* gpu 0.5; ", failure.cause["error"])
 
 
 def test_a_snapshot_counts_trials_that_are_not_planned(here: Look, watch: _Watch) -> None:

@@ -1,14 +1,17 @@
 """The ledger tells the truth about trials that are done, alive, dead, failed or not begun."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from analysis import tables
 from study.ledger import Ledger, failed
+from study.provenance import mixed_revisions
 
 KEY = "0123456789abcdef"
 
@@ -81,6 +84,43 @@ def test_a_second_attempt_keeps_the_first(tmp_path: Path) -> None:
     read = ledger.trial(KEY).record()
     assert read == record
     assert read.attempts[1]["process"] == os.getpid()
+
+
+CLEAN, DIRTY = ({"git": {"revision": "a" * 40, "dirty": dirty}, "packages": {}, "gpu": None} for dirty in (False, True))
+UNKNOWN: dict[str, Any] = {"git": None, "packages": {}, "gpu": None}
+
+
+def made(ledger: Ledger, *provenances: dict[str, Any]) -> tables.TrialRecord:
+    """A trial with one attempt by each."""
+    for each in provenances:
+        record = ledger.trial(KEY).begin(KEY, trial={}, command="study trial", provenance=each)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("trials", "told"),
+    [
+        ([[CLEAN], [CLEAN, CLEAN], [{}]], None),
+        ([[CLEAN], [CLEAN], [DIRTY]], "different revisions.*: 2 by a{12}, 1 by a{12} with changes that are not commi"),
+        ([[CLEAN, DIRTY]], "different revisions.*: 1 by a{12} and then a{12} with changes"),
+        ([[CLEAN], [UNKNOWN]], "different revisions.*1 by a{12}, 1 by a copy without its repository"),
+        ([[UNKNOWN], [UNKNOWN]], "no revision holds: 2 by a copy without its repository"),
+        ([[{}, CLEAN, {"note": "the worker died before it began"}]], None),
+    ],
+)
+def test_mixed_revisions_are_told(tmp_path: Path, trials: list[list[dict[str, Any]]], told: str | None) -> None:
+    records = [made(Ledger(tmp_path / str(number)), *each) for number, each in enumerate(trials)]
+    found = mixed_revisions(records)
+    assert found is None if told is None else re.search(told, found or "")
+
+
+def test_an_older_trial_that_goes_on_keeps_what_it_was_made_with(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    record = made(ledger, CLEAN)
+    for name in ("git", "packages"):
+        del record.attempts[0][name]  # as records were written before attempts had them
+    ledger.trial(KEY).write_record(record)
+    assert [each["git"]["dirty"] for each in made(ledger, DIRTY).origins] == [False, True]
 
 
 def test_one_launcher_at_a_time(tmp_path: Path) -> None:

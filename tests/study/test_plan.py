@@ -1,12 +1,16 @@
 """Cells x arms x replicates, the one trial that a command line names, and data that cannot serve."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
+from qgan.ebsd.dataset import Patches
 from qgan.errors import InputError
+from study.patches import prepare
 from study.plan import choose, trials
 from study.spec import load
+from study.trainable import job
 
 
 def test_every_trial_once_and_pairs_share_their_streams(study_file: Path) -> None:
@@ -39,11 +43,42 @@ def test_keys_know_the_content_of_the_data_not_its_path(study_file: Path, patche
     assert [each.key for each in trials(load(study_file))] == before
 
 
+def test_a_set_that_was_just_made_has_to_serve_the_largest_cell(
+    study_file: Path, patches_file: Path, patches: Patches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many patches the withheld maps hold is known only then."""
+    fresh = "{source: synthetic, microstructure: ferrite, count: 60, evaluation: 10, patch: 12}"
+    text = study_file.read_text().replace(f"{{source: {patches_file}, evaluation: 40}}", fresh)
+    study_file.write_text(text.replace("images: [16, 32]", "images: [50]").replace("images: 20", "images: 5"))
+    monkeypatch.setattr("qgan.ebsd.synthetic.generate", lambda *of, processes: patches)
+    study = load(study_file)
+    assert trials(study)
+    for refused in (lambda: prepare(study, lambda line: None), lambda: trials(study)):
+        with pytest.raises(InputError, match=r"tiny.yaml:7: grid.images: 50 .* \(from other maps\) 40 are left"):
+            refused()
+
+
 def test_choose_by_any_subset_that_leaves_one_cell(study_file: Path) -> None:
     study = load(study_file)
     whole = choose(study, "qcbm", "latent_dim=3,images=32", 1)
     assert choose(study, "qcbm", "images=32", 1) == whole
     assert (whole.arm, whole.cell, whole.replicate) == ("qcbm", {"latent_dim": 3, "images": 32}, 1)
+
+
+def test_the_command_of_every_trial_names_its_cell(study_file: Path, tmp_path: Path) -> None:
+    """Grid values that are words, numbers, lists or nothing at all."""
+    values = (
+        "epochs: [6], connectivity: [full, [[0, 1], [1, 2]]], gains: [null, {a: 0.1, c: 0.2}], learning_rate: [1.0e-5]"
+    )
+    text = study_file.read_text().replace("epochs: [6]", values).replace("gradient: exact", "optimizer: spsa")
+    study_file.write_text(text.replace("learning_rate", "qcbm.learning_rate"))
+    study = load(study_file)
+    planned = [each for each in trials(study) if each.arm == "qcbm"]
+    assert len({each.cell_name for each in planned}) == 8
+    for each in planned:
+        words = shlex.split(job(study, each, "patches.parquet", tmp_path).command)
+        for cell in (words[words.index("--cell") + 1], each.cell_name):
+            assert choose(study, "qcbm", cell, each.replicate) == each
 
 
 @pytest.mark.parametrize(

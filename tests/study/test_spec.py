@@ -6,6 +6,7 @@ import pytest
 
 from qgan.errors import InputError
 from qgan.prior_settings import BernoulliSettings, Gains, QcbmSettings
+from study import patches
 from study.spec import load
 
 GOOD = """\
@@ -118,6 +119,8 @@ def test_values_from_the_command_line(write) -> None:
         ("window: 5", "every: 3", 7, ["grid.epochs", "score.every"]),
         ("cpu: 1", "gpu: 2", 11, ["resources.gpu", "from 0 to 1"]),
         ("cpu: 1}", "cpu: 1}\nbudget: {usd: 0}", 12, ["budget.usd", "above 0"]),
+        ("cpu: 1}", "cpu: 1}\nbudget: {usd: 5}", 12, ["budget.usd", "counts the time of GPUs", "resources.gpu = 0"]),
+        ("cpu: 1}", "cpu: 1}\nbudget: {gpu_hours: 5}", 12, ["budget.gpu_hours", "raise resources.gpu"]),
         ("cpu: 1}", "cpu: 1}\nbudget: {gpu_hour: 1}", 12, ["budget.gpu_hour", "`gpu_hours`"]),
         ("cpu: 1}", "cpu: 1}\ngains: {arm: qcmb, start_epoch: 1, search: {a: {low: 1, high: 2}}}", 12, ["`qcbm`"]),
         ("cpu: 1}", "cpu: 1}\ngains: {arm: qcbm, start_epoch: 1, search: {a: {low: 1, high: 2}}}", 12, ["spsa"]),
@@ -190,6 +193,24 @@ def test_files_that_are_no_study_files(tmp_path: Path) -> None:
     ]:
         with pytest.raises(InputError, match=message):
             load(path)
+
+
+def test_an_alias_of_a_mapping_that_takes_another_over(write) -> None:
+    arms = "a: &a {prior: qcbm, shots: 64}\n  b: &b {<<: *a, shots: 32}\n  c: *b\n  qcbm:"
+    study = load(write(GOOD.replace("qcbm:", arms, 1)))
+    assert [arm.prior for arm in study.arms.values()][1:4] == [QcbmSettings(shots=each) for each in (64, 32, 32)]
+    with pytest.raises(InputError, match=r"tiny.yaml:6: arms.b.shots: stands twice, first on line 6"):
+        load(write(GOOD.replace("qcbm:", arms.replace("shots: 32", "shots: 32, shots: 32"), 1)))
+
+
+def test_a_tilde_is_the_users_own_folder(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "gains.json").write_text('{"gains": {"a": 0.2, "c": 0.1}}')
+    text = GOOD.replace("layers: 1", "optimizer: spsa, gains: ~/gains.json") + "results: ~/kept\n"
+    source = "{source: synthetic, microstructure: ferrite, count: 100, evaluation: 40}"
+    study = load(write(text.replace(source, "{source: ~/patches.parquet, evaluation: 40}")))
+    assert study.folder == tmp_path / "kept" / "tiny"
+    assert patches.file(study) == tmp_path / "patches.parquet"
 
 
 def test_anchors_of_anchors_do_not_fill_the_memory(write) -> None:
