@@ -110,7 +110,7 @@ def _run(path: Path, nodes: int, trials: int, seconds: float) -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    from study import launch
+    from study import connection, launch
     from study.gate import Gate
     from study.plan import look, record
     from study.trainable import job
@@ -128,7 +128,7 @@ def _run(path: Path, nodes: int, trials: int, seconds: float) -> None:
         runtime_env={"worker_process_setup_hook": replay, "env_vars": {k: os.environ[k] for k in (RECORDED, SECONDS)}},
     )
     here = look(path)
-    launch.require_room(cluster.address, here.study.resources)
+    connection.require_room(cluster.address, here.study.resources)
     here.ledger.write_plan(record(here.study, here.planned, path.parent / "patches.parquet"))
     with (lease := here.ledger.lease()).hold():
         gate = Gate(here.study.budget, 0, {}, lease)

@@ -36,11 +36,11 @@ def this_machine(resources: Resources) -> Node:
 
 def of_cluster(address: str, resources: Resources) -> list[Node]:
     """The nodes that a running Ray cluster has, and may get. Raises InputError where none answers, or no trial fits."""
-    from study import cluster, launch  # Ray takes seconds to import
+    from study import cluster, connection  # Ray takes seconds to import
 
-    launch.connect(address, resources)
+    connection.connect(address, resources)
     nodes = cluster.nodes() + cluster.growth()
-    launch.ray.shutdown()  # type: ignore[attr-defined]
+    connection.ray.shutdown()  # type: ignore[attr-defined]
     return nodes
 
 

@@ -105,10 +105,10 @@ def _search(
     from study.gains.journal import Journal
 
     if not here:
-        from study import cluster, launch  # Ray takes seconds to import
+        from study import cluster, connection  # Ray takes seconds to import
 
         terminated = signal.getsignal(signal.SIGTERM)
-        launch.connect(address, study.resources)
+        connection.connect(address, study.resources)
         cluster.require_shared(study)
         signal.signal(signal.SIGTERM, terminated)  # Ray has put its own in place
     path = patches.prepare(study, click.echo)

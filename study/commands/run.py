@@ -83,9 +83,9 @@ def _sweep(here: "Look", keys: list[str], address: str | None, gate: "Gate") -> 
     study, ledger = here.study, here.ledger
     go = bool(keys) and gate.check()
     if go:
-        from study import cluster, launch  # Ray takes seconds to import
+        from study import cluster, connection, launch  # Ray takes seconds to import
 
-        launch.connect(address, study.resources)
+        connection.connect(address, study.resources)
         cluster.require_shared(study)
     path = patches.prepare(study, click.echo)
     ledger.write_plan(record(study, here.planned, path))

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+import ray
+from ray import tune
 
 from qgan.errors import InputError, Stopped
-from study import cluster, launch  # sets what Ray reads from the environment
+from study import cluster, connection, tuning
 from study.qpu import calibration
 from study.qpu.actor import RESOURCE, actor
 from study.qpu.final import Final
@@ -23,23 +25,20 @@ from study.qpu.trial import Ended, train
 from study.storage import StorageError, local, sentence
 from study.trainable import Job
 
-import ray  # isort: skip
-from ray import tune  # isort: skip
-
 _LINE_EVERY_S = 5.0
 _DEATHS = 10  # of the trial's process, after which it needs a person
 
 
 def connect(address: str | None, final: Final, *, trains: bool) -> None:
     """Join the cluster, or start Ray here; raises InputError where it has no node for the actor or what `trains`."""
-    launch.join(address, {RESOURCE: 1})
+    connection.join(address, {RESOURCE: 1})
     if not final.rung.simulated and not ray.cluster_resources().get(RESOURCE):
         raise InputError(
             f"this cluster has no node with the resource {RESOURCE}: start its head with "
             f"ray start --head --resources='{{\"{RESOURCE}\": 1}}', as cluster.yaml does"
         )
     if trains:
-        launch.require_room(address, final.study.resources)
+        connection.require_room(address, final.study.resources)
         cluster.require_shared(final.study)
 
 
@@ -98,7 +97,7 @@ class _Watch(tune.Callback):  # type: ignore[misc]
         self.last = ""
         self.told = time.monotonic()
         self.looked: Any = None  # the answer that the actor owes us
-        self.ending = launch.Ending()
+        self.ending = tuning.Ending()
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its callbacks for a restore that we never ask for."""
@@ -172,7 +171,7 @@ def _signals(watch: _Watch) -> Iterator[None]:
         told = "detached: what is ordered stays ordered, and the same command goes on with it"
         stop("detached", _called_off(watch.run) if choice == "c" and watch.run is not None else told)
 
-    with launch.signals_to(interrupted):
+    with tuning.signals_to(interrupted):
         yield
 
 

@@ -28,18 +28,20 @@ from ray.tune.utils.callback import _create_default_callbacks
 
 from analysis.tables import TrialRecord, read_curve
 from qgan.errors import InputError
-from study import cluster, launch, trainable
+from study import cluster, connection, trainable
 from study.estimate import passed_horizons
 from study.gate import Gate
-from study.launch import _notes, _Scheduler, _signals, _Watch
+from study.launch import _signals
 from study.ledger import Snapshot, TrialFolder
 from study.nodes import Node
+from study.outcomes import Outcomes
 from study.plan import Look, look
 from study.progress import Progress, duration
 from study.sections import Budget, Resources
 from study.spending import Spent
 from study.storage import StorageError
 from study.trainable import job
+from study.tuning import Scheduler, notes_folder
 
 
 @pytest.fixture
@@ -48,12 +50,12 @@ def here(study_file: Path) -> Look:
 
 
 @pytest.fixture
-def watch(here: Look, patches_file: Path) -> _Watch:
+def watch(here: Look, patches_file: Path) -> Outcomes:
     study = here.study
     jobs = {each.key: job(study, each, patches_file, study.folder / "trials" / each.key) for each in here.planned}
     lease = here.ledger.lease()
     assert lease.acquire()
-    return _Watch(jobs, here, Progress(here, list(jobs)), Gate(study.budget, 0.0, here.now.records, lease))
+    return Outcomes(jobs, here, Progress(here, list(jobs)), Gate(study.budget, 0.0, here.now.records, lease))
 
 
 def died(key: str, error: Exception | None = None) -> Any:
@@ -69,13 +71,13 @@ def waiting(keys: Iterable[str]) -> list[Any]:
     return [Trial("_run_on_worker", config={"key": key}, stub=True) for key in keys]
 
 
-def chosen(watch: _Watch, trials: list[Any]) -> tuple[str | None, list[str]]:
+def chosen(watch: Outcomes, trials: list[Any]) -> tuple[str | None, list[str]]:
     """The key of the trial that the scheduler starts, and those that it takes back."""
     back: list[str] = []
     controller = SimpleNamespace(
         get_live_trials=lambda: trials, stop_trial=lambda trial: back.append(trial.config["key"])
     )
-    found = _Scheduler(watch.jobs, watch.gate, watch.settled).choose_trial_to_run(controller)
+    found = Scheduler(watch.jobs, watch.gate, watch.settled).choose_trial_to_run(controller)
     return (None if found is None else found.config["key"]), back
 
 
@@ -91,7 +93,7 @@ def _storage() -> _Storage:
     return _Storage(tempfile.mkdtemp(prefix="tune-"), "sweep", trial_dir_name="trial")
 
 
-def begin(watch: _Watch, key: str, checkpoint: int | None) -> None:
+def begin(watch: Outcomes, key: str, checkpoint: int | None) -> None:
     """An attempt as the worker records it."""
     folder: TrialFolder = watch.ledger.trial(key)
     record = folder.begin(key, trial={}, command="study trial", provenance={})
@@ -99,13 +101,13 @@ def begin(watch: _Watch, key: str, checkpoint: int | None) -> None:
     folder.write_record(record)
 
 
-def record(watch: _Watch, key: str) -> TrialRecord:
+def record(watch: Outcomes, key: str) -> TrialRecord:
     found = watch.ledger.trial(key).record()
     assert found is not None
     return found
 
 
-def test_three_attempts_in_a_row_without_a_checkpoint_are_a_failure(watch: _Watch) -> None:
+def test_three_attempts_in_a_row_without_a_checkpoint_are_a_failure(watch: Outcomes) -> None:
     key = next(iter(watch.jobs))
     for checkpoint in (None, None, 3, None, None):
         begin(watch, key, checkpoint)
@@ -124,7 +126,7 @@ def test_three_attempts_in_a_row_without_a_checkpoint_are_a_failure(watch: _Watc
     assert watch.progress.states[key] == "failed"  # as it was before it was taken back
 
 
-def test_waiting_trials_start_in_the_plans_order_until_the_gate_closes(watch: _Watch) -> None:
+def test_waiting_trials_start_in_the_plans_order_until_the_gate_closes(watch: Outcomes) -> None:
     keys = list(watch.jobs)
     assert chosen(watch, waiting(reversed(keys))) == (keys[0], [])
     started = waiting(keys[:1])
@@ -137,7 +139,7 @@ def test_waiting_trials_start_in_the_plans_order_until_the_gate_closes(watch: _W
     assert watch.gate.closed is not None
 
 
-def test_a_worker_that_dies_before_it_begins_costs_nothing(watch: _Watch) -> None:
+def test_a_worker_that_dies_before_it_begins_costs_nothing(watch: Outcomes) -> None:
     """A budget in US dollars needs the price of what was used, and nothing was."""
     key = next(iter(watch.jobs))
     watch.jobs[key] = replace(watch.jobs[key], gpus=1.0)
@@ -146,7 +148,7 @@ def test_a_worker_that_dies_before_it_begins_costs_nothing(watch: _Watch) -> Non
     assert watch.gate.check()
 
 
-def test_a_worker_that_dies_before_it_begins_counts_too(watch: _Watch) -> None:
+def test_a_worker_that_dies_before_it_begins_counts_too(watch: Outcomes) -> None:
     key = next(iter(watch.jobs))
     for expected in ("running", "running", "failed"):
         watch.on_trial_error(0, [], died(key))
@@ -154,7 +156,7 @@ def test_a_worker_that_dies_before_it_begins_counts_too(watch: _Watch) -> None:
     assert [attempt["ended"] for attempt in record(watch, key).attempts] == ["lost", "lost", "failed"]
 
 
-def test_a_worker_that_dies_after_its_last_word_has_done_its_work(watch: _Watch) -> None:
+def test_a_worker_that_dies_after_its_last_word_has_done_its_work(watch: Outcomes) -> None:
     key = next(iter(watch.jobs))
     begin(watch, key, 6)
     folder = watch.ledger.trial(key)
@@ -168,7 +170,7 @@ def test_a_worker_that_dies_after_its_last_word_has_done_its_work(watch: _Watch)
 
 
 @pytest.mark.parametrize("kind", ["OutOfMemoryError", "NodeDiedError"])
-def test_a_worker_that_the_memory_monitor_kills_has_died_like_any_other(watch: _Watch, kind: str) -> None:
+def test_a_worker_that_the_memory_monitor_kills_has_died_like_any_other(watch: Outcomes, kind: str) -> None:
     """Ray's own manager raises there, and the sweep would end with it."""
     key = next(iter(watch.jobs))
     begin(watch, key, None)
@@ -195,7 +197,7 @@ def test_a_worker_that_the_memory_monitor_kills_has_died_like_any_other(watch: _
     ],
 )
 def test_one_ctrl_c_drains_and_a_second_one_ends_tune_once_it_listens(
-    watch: _Watch, signals: list[signal.Signals], budget: bool, ends: bool
+    watch: Outcomes, signals: list[signal.Signals], budget: bool, ends: bool
 ) -> None:
     if budget:
         watch.gate.close("budget.usd = 1 is used up", 4)
@@ -210,7 +212,7 @@ def test_one_ctrl_c_drains_and_a_second_one_ends_tune_once_it_listens(
     assert bool(heard) == ends
 
 
-def test_an_error_of_the_program_is_a_failure_at_once(watch: _Watch) -> None:
+def test_an_error_of_the_program_is_a_failure_at_once(watch: Outcomes) -> None:
     key = next(iter(watch.jobs))
     begin(watch, key, None)
     raised = ray.exceptions.RayTaskError("train", "first line\nValueError: last line", ValueError("last line"))
@@ -221,7 +223,7 @@ def test_an_error_of_the_program_is_a_failure_at_once(watch: _Watch) -> None:
     assert "first line" in failure.cause["log"]
 
 
-def test_a_finished_trial_of_an_earlier_horizon_is_not_taken_for_this_launchs(watch: _Watch) -> None:
+def test_a_finished_trial_of_an_earlier_horizon_is_not_taken_for_this_launchs(watch: Outcomes) -> None:
     key = next(iter(watch.jobs))
     begin(watch, key, 3)
     watch.attempts[key] = 1  # as it was when the launch began
@@ -230,7 +232,7 @@ def test_a_finished_trial_of_an_earlier_horizon_is_not_taken_for_this_launchs(wa
     assert watch.progress.states[key] == "pending"
 
 
-def test_results_that_cannot_be_kept_close_the_gate(watch: _Watch) -> None:
+def test_results_that_cannot_be_kept_close_the_gate(watch: Outcomes) -> None:
     trouble = {"trouble": "results/x: No space left on device"}
     trial = SimpleNamespace(config={"key": next(iter(watch.jobs))}, last_result=trouble)
     watch.on_trial_complete(0, [], trial)
@@ -238,20 +240,20 @@ def test_results_that_cannot_be_kept_close_the_gate(watch: _Watch) -> None:
     assert watch.gate.closed.exit_code == 1
 
 
-def test_tune_prints_nothing_of_its_own(watch: _Watch) -> None:
+def test_tune_prints_nothing_of_its_own(watch: Outcomes) -> None:
     """Not even where a trial is taken back."""
     assert [each for each in _create_default_callbacks([watch]) if isinstance(each, TrialProgressCallback)] == [watch]
 
 
 def test_what_killed_launchers_left_of_tune_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with _notes() as mine:
+    with notes_folder() as mine:
         running = Path(mine)
         ended = subprocess.Popen([sys.executable, "-c", ""])
         ended.wait()
         left = running.with_name(running.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-"))
         (left / "sweep").mkdir(parents=True)
-        with _notes() as other:
+        with notes_folder() as other:
             assert {*tmp_path.iterdir()} == {running, Path(other)}
     assert not any(tmp_path.iterdir())
 
@@ -280,7 +282,7 @@ def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
-def test_a_later_attempt_supersedes_an_earlier_one(watch: _Watch) -> None:
+def test_a_later_attempt_supersedes_an_earlier_one(watch: Outcomes) -> None:
     from study.ledger import Superseded
 
     key = next(iter(watch.jobs))
@@ -293,7 +295,7 @@ def test_a_later_attempt_supersedes_an_earlier_one(watch: _Watch) -> None:
         folder.require_current(first)
 
 
-def test_a_superseded_attempt_that_fails_leaves_the_later_ones_word(watch: _Watch) -> None:
+def test_a_superseded_attempt_that_fails_leaves_the_later_ones_word(watch: Outcomes) -> None:
     """A worker that was taken for dead comes back and meets an error."""
     job = next(iter(watch.jobs.values()))
     folder: TrialFolder = watch.ledger.trial(job.planned.key)
@@ -310,7 +312,7 @@ def test_a_superseded_attempt_that_fails_leaves_the_later_ones_word(watch: _Watc
     assert len(read_curve(watch.ledger.folder / "trials" / job.planned.key / "curve.parquet")) == 6
 
 
-def test_a_horizon_that_joins_when_trials_are_past_it_is_told(here: Look, watch: _Watch) -> None:
+def test_a_horizon_that_joins_when_trials_are_past_it_is_told(here: Look, watch: Outcomes) -> None:
     job = next(iter(watch.jobs.values()))
     assert trainable.run(job, lambda epoch: None)
     assert record(watch, job.planned.key).horizons == [6]
@@ -323,7 +325,7 @@ def test_a_horizon_that_joins_when_trials_are_past_it_is_told(here: Look, watch:
 
 
 def test_a_worker_whose_torch_sees_no_gpu_does_not_train_on_the_cpu(
-    watch: _Watch, monkeypatch: pytest.MonkeyPatch
+    watch: Outcomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     job = replace(next(iter(watch.jobs.values())), gpus=0.5)
@@ -333,7 +335,7 @@ def test_a_worker_whose_torch_sees_no_gpu_does_not_train_on_the_cpu(
     assert re.match(f"{socket.gethostname()}: torch .* sees no GPU there.* gpu 0.5; ", failure.cause["error"])
 
 
-def test_a_snapshot_counts_trials_that_are_not_planned(here: Look, watch: _Watch) -> None:
+def test_a_snapshot_counts_trials_that_are_not_planned(here: Look, watch: Outcomes) -> None:
     begin(watch, "f" * 16, None)
     now: Snapshot = here.again().now
     assert "f" * 16 in now.records
@@ -346,7 +348,7 @@ def test_a_trial_waits_for_every_slot_that_is_there_or_may_come(monkeypatch: pyt
     monkeypatch.delenv("TUNE_MAX_PENDING_TRIALS_PG")
     monkeypatch.setattr(cluster, "nodes", lambda: [Node(4, 0)] * 8)
     monkeypatch.setattr(cluster, "growth", lambda: [Node(8, 0)] * 2)
-    launch.require_room("auto", Resources(cpu=2))
+    connection.require_room("auto", Resources(cpu=2))
     assert os.environ["TUNE_MAX_PENDING_TRIALS_PG"] == "25"
 
 
@@ -382,7 +384,7 @@ def test_a_copy_of_the_results_is_not_taken_for_them(
 
 
 def test_results_that_cannot_be_read_end_the_sweep_with_a_sentence(
-    watch: _Watch, monkeypatch: pytest.MonkeyPatch
+    watch: Outcomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = next(iter(watch.jobs))
 
