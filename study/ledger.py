@@ -17,13 +17,15 @@ import pyarrow as pa
 from analysis import tables
 from analysis.errors import ResultsError
 from study.lease import Lease, place, runs
-from study.storage import Place, Storage, storage_of
+from study.storage import Folder, Place, Storage, storage_of
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
 
 _T = TypeVar("_T")
 _MAGIC = b"PAR1"  # at both ends of a whole Parquet file
+_CURVE = "curve.parquet"
+_TABLES = (_CURVE, "scores.parquet", "images.parquet")
 
 
 class Superseded(Exception):
@@ -102,7 +104,7 @@ class TrialFolder:
     def write_curve(self, epochs: Sequence[Any]) -> None:
         """curve.parquet from all epochs so far."""
         columns = {name: [getattr(epoch, name) for epoch in epochs] for name in tables.CURVE.names}
-        self.storage.write("curve.parquet", _parquet(pa.table(columns, schema=tables.CURVE)))
+        self.storage.write(_CURVE, _parquet(pa.table(columns, schema=tables.CURVE)))
 
     def write_scores(self, epochs: Sequence[Any]) -> None:
         """scores.parquet from the epochs that were scored in full."""
@@ -181,7 +183,11 @@ class Ledger:
             return error
 
     def _torn(self, key: str) -> str | None:
-        return _torn(self.storage, f"trials/{key}/curve.parquet")
+        """What is wrong with the tables of a trial that is done; None where they look whole."""
+        home = f"trials/{key}"
+        if not isinstance(self.storage, Folder):  # elsewhere an object is whole or absent
+            return None if self.storage.exists(f"{home}/{_CURVE}") else _lost(self.storage, f"{home}/{_CURVE}")
+        return next(filter(None, (_torn(self.storage, home, name) for name in _TABLES)), None)
 
     def _asked(self, question: Callable[[str], _T], keys: Sequence[str]) -> Iterator[_T]:
         """The answers for all keys in their order, asked at the same time where the storage gains by it."""
@@ -258,15 +264,19 @@ def _record(storage: Storage, name: str) -> tables.TrialRecord | None:
         return None
 
 
-def _torn(storage: Storage, name: str) -> str | None:
-    """What is wrong with a Parquet file, from its ends alone; None where it looks whole."""
+def _torn(folder: Folder, home: str, name: str) -> str | None:
+    """What is wrong with a Parquet file, from its ends alone; None where it looks whole, or need not be there."""
     try:
-        first, last = storage.ends(name, 2 * len(_MAGIC))
+        first, last = folder.ends(f"{home}/{name}", 2 * len(_MAGIC))
     except FileNotFoundError:
-        return f"{storage}/{name}: lost; its trial counts as pending"
+        return _lost(folder, f"{home}/{name}") if name == _CURVE else None
     if first.startswith(_MAGIC) and last.endswith(_MAGIC) and len(last) == 2 * len(_MAGIC):
         return None
-    return f"{storage}/{name}: torn; its trial counts as pending"
+    return f"{folder}/{home}/{name}: torn; its trial counts as pending"
+
+
+def _lost(storage: Storage, name: str) -> str:
+    return f"{storage}/{name}: lost; its trial counts as pending"
 
 
 def _state(record: tables.TrialRecord | None, longest: int) -> str:

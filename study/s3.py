@@ -46,20 +46,6 @@ class S3:
 
         return self._ask("read", name, read)
 
-    def ends(self, name: str, count: int) -> tuple[bytes, bytes]:
-        def part(which: str) -> bytes:
-            answer = _client().get_object(Bucket=self.bucket, Key=self._key(name), Range=f"bytes={which}")
-            content: bytes = answer["Body"].read()
-            return content
-
-        try:
-            return (
-                self._ask("read", name, lambda: part(f"0-{count - 1}")),
-                self._ask("read", name, lambda: part(f"-{count}")),
-            )
-        except _Empty:
-            return b"", b""
-
     def exists(self, name: str) -> bool:
         try:
             self._head(name)
@@ -150,8 +136,6 @@ class S3:
                     raise FileNotFoundError(errno.ENOENT, "no such object", object_) from None
                 if code in ("412", "PreconditionFailed"):
                     raise FileExistsError(errno.EEXIST, "exists already", object_) from None
-                if code == "InvalidRange":
-                    raise _Empty from None
                 if code not in ("409", "ConditionalRequestConflict") or attempt == last:
                     raise _failure(deed, object_, error.response["Error"].get("Message") or code) from None
             except BotoCoreError as error:  # boto3 has tried again itself, but not where an answer broke off
@@ -159,10 +143,6 @@ class S3:
                     raise _failure(deed, object_, str(error).splitlines()[0]) from None
             time.sleep(min(0.1 * 2**attempt, 20))
         raise AssertionError("every last attempt returns or raises")
-
-
-class _Empty(Exception):
-    """An object of no bytes has no first and no last ones."""
 
 
 def node_folder() -> Path:

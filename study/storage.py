@@ -41,9 +41,6 @@ class Storage(Protocol):
     def read(self, name: str) -> bytes:
         """The whole object. Raises FileNotFoundError where there is none."""
 
-    def ends(self, name: str, count: int) -> tuple[bytes, bytes]:
-        """The first and the last `count` bytes of an object, at most. Raises FileNotFoundError where there is none."""
-
     def exists(self, name: str) -> bool:
         """Whether there is such an object."""
 
@@ -109,6 +106,7 @@ class Folder:
             return file.read()
 
     def ends(self, name: str, count: int) -> tuple[bytes, bytes]:
+        """The first and the last `count` bytes of an object, at most: a machine that lost power may have torn it."""
         with open(self._prefix + name, "rb") as file:
             first = file.read(count)
             file.seek(max(0, file.seek(0, os.SEEK_END) - count))

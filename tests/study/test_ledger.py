@@ -40,6 +40,11 @@ def test_states(tmp_path: Path) -> None:
         assert now.states == {KEY: "pending"}
         assert now.damaged[KEY].startswith(f"{tmp_path}/trials/{KEY}/curve.parquet: torn")
     folder.storage.write("curve.parquet", b"PAR1 rows PAR1")
+    for name in ("images.parquet", "scores.parquet"):
+        folder.storage.write(name, b"PAR1 ro")
+        assert f"{name}: torn" in ledger.look([KEY], 10).damaged[KEY]
+        folder.storage.write(name, b"PAR1 rows PAR1")
+        assert state(ledger, 10) == "done"
     assert state(ledger, 20) == "pending"  # the study asks for more now
     folder.write_record(failed(record, "cause", 3, "log"))
     assert state(ledger, 10) == "failed"

@@ -31,14 +31,11 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
 def test_an_object_is_what_was_written_last(storage: Storage) -> None:
     with pytest.raises(FileNotFoundError):
         storage.read("trials/a/trial.json")
-    with pytest.raises(FileNotFoundError):
-        storage.ends("trials/a/trial.json", 4)
     assert not storage.exists("trials/a/trial.json")
     for content in (b"first", b"", b"\x00\xff" * 100_000):
         storage.write("trials/a/trial.json", content)
         assert storage.exists("trials/a/trial.json")
         assert storage.read("trials/a/trial.json") == content
-        assert storage.ends("trials/a/trial.json", 4) == (content[:4], content[-4:])
     assert not storage.exists("trials/a")  # a group is no object
     storage.delete("trials/a/trial.json")
     storage.delete("trials/a/trial.json")
