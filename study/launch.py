@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+import ray
 from ray import tune
 
 from study import cluster, trainable
@@ -43,10 +45,10 @@ def sweep(jobs: Sequence[Job], look: Look, gate: Gate) -> None:
 def _fit(jobs: dict[str, Job], watch: Outcomes, resources: Resources, marked: tuple[Place, str], notes: str) -> None:
     """One experiment of Tune, which keeps its own notes in the folder `notes`."""
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
+    # in a list, so that Tune hands over the reference: it would fetch thousands of jobs anew for every trial
+    trainable = tune.with_parameters(_run_on_worker, jobs=[ray.put(jobs)], marked=marked)
     tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(_run_on_worker, jobs=jobs, marked=marked), {"cpu": resources.cpu, "gpu": resources.gpu}
-        ),
+        tune.with_resources(trainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
         tune_config=tune.TuneConfig(
             search_alg=Pending(list(jobs), watch.gate),
             scheduler=Scheduler(jobs, watch.gate, watch.settled),
@@ -87,7 +89,14 @@ def _signals(watch: Outcomes) -> Iterator[None]:
         yield
 
 
-def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job], marked: tuple[Place, str]) -> None:
+@lru_cache(maxsize=1)
+def _fetched(jobs: ray.ObjectRef) -> dict[str, Job]:
+    """All jobs, once per process: unpacking 10,000 takes half a second."""
+    found: dict[str, Job] = ray.get(jobs)
+    return found
+
+
+def _run_on_worker(config: dict[str, Any], jobs: list[ray.ObjectRef], marked: tuple[Place, str]) -> None:
     """Tune's trainable: a thin coat over `trainable.run`."""
     reported = -math.inf
     result: dict[str, Any] = {"epoch": 0, "mmd_v": None, "floor_v": None}
@@ -101,7 +110,7 @@ def _run_on_worker(config: dict[str, Any], jobs: dict[str, Job], marked: tuple[P
 
     trouble = None
     try:
-        job = jobs[config["key"]]
+        job = _fetched(jobs[0])[config["key"]]
         cluster.require_seen(*marked, job.patches)
         trainable.run(job, watch, gpu_needed=True)
     except OSError as error:  # results cannot be kept: no other trial would fare better
