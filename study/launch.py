@@ -46,9 +46,9 @@ def _fit(jobs: dict[str, Job], watch: Outcomes, resources: Resources, marked: tu
     """One experiment of Tune, which keeps its own notes in the folder `notes`."""
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
     # in a list, so that Tune hands over the reference: it would fetch thousands of jobs anew for every trial
-    trainable = tune.with_parameters(_run_on_worker, jobs=[ray.put(jobs)], marked=marked)
+    on_worker = tune.with_parameters(_run_on_worker, jobs=[ray.put(jobs)], marked=marked)
     tuner = tune.Tuner(
-        tune.with_resources(trainable, {"cpu": resources.cpu, "gpu": resources.gpu}),
+        tune.with_resources(on_worker, {"cpu": resources.cpu, "gpu": resources.gpu}),
         tune_config=tune.TuneConfig(
             search_alg=Pending(list(jobs), watch.gate),
             scheduler=Scheduler(jobs, watch.gate, watch.settled),
