@@ -4,7 +4,8 @@
 
 The ledger is synthetic, with a planted improvement per arm (see `analysis.synthetic`), and is written to the folder
 unless it is there already. Every row is a process of its own: wall time with its imports, and peak memory. `final
-scores` is the mean MMD of the last 100 epochs of every trial, imports left out.
+scores` is the mean MMD of the last 100 epochs of every trial, imports left out; `drawn` is a figure of results that are
+loaded already, as in a notebook.
 """
 
 import argparse
@@ -29,6 +30,18 @@ from analysis.results import load
 start = time.perf_counter()
 scores = final_scores(load(Path({folder!r})))
 assert (scores["state"] == "scored").all()
+print(time.perf_counter() - start)
+"""
+DRAW = """
+import time
+from pathlib import Path
+from analysis.figures.catalogue import draw
+from analysis.figures.files import save
+from analysis.results import load
+results = load(Path({folder!r}))
+start = time.perf_counter()
+drawn = draw(results, {name!r})
+save(drawn.figure, drawn.frame, Path({folder!r}) / "drawn.svg")
 print(time.perf_counter() - start)
 """
 
@@ -75,17 +88,19 @@ def main() -> None:
         load = os.getloadavg()[0]
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, "
               f"Python {platform.python_version()}; {trials} trials of {chosen.epochs} epochs")  # fmt: skip
-        print("\n| what | s | GB |\n|---|---|---|")
+        print("\n| what | s | GB | drawn, s |\n|---|---|---|---|")
         read = [run([sys.executable, "-c", READ.format(folder=str(folder))]) for _ in range(3)]
-        print(f"| final scores | {min(float(output) for _, _, output in read):.2f} | {read[0][1]:.2f} |")
+        print(f"| final scores | {min(float(output) for _, _, output in read):.2f} | {read[0][1]:.2f} | |")
         page = folder / "report.html"
         command = [sys.executable, "-m", "study", "report", str(folder), "-o"]
         seconds, memory, _ = run([*command, str(page)])
-        print(f"| report, {page.stat().st_size / 1e6:.1f} MB | {seconds:.1f} | {memory:.2f} |", flush=True)
+        print(f"| report, {page.stat().st_size / 1e6:.1f} MB | {seconds:.1f} | {memory:.2f} | |", flush=True)
         for name in CATALOGUE:
             picture = folder / f"{name}.svg"
             seconds, memory, _ = run([*command, str(picture), "--figure", name])
-            print(f"| {name}, {picture.stat().st_size / 1e6:.2f} MB | {seconds:.1f} | {memory:.2f} |", flush=True)
+            _, _, drawn = run([sys.executable, "-c", DRAW.format(folder=str(folder), name=name)])
+            size = picture.stat().st_size / 1e6
+            print(f"| {name}, {size:.2f} MB | {seconds:.1f} | {memory:.2f} | {float(drawn):.1f} |", flush=True)
 
 
 if __name__ == "__main__":
