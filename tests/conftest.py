@@ -20,19 +20,6 @@ SIZE = 12
 COUNT = 120
 
 
-# files that take long with few tests, longest first: two processes that share the suite by files then end together
-LONG = (
-    "study/test_commands.py", "test_readme.py", "study/qpu/test_whole.py", "cluster/test_ray_up.py", "study/test_s3.py",
-    "study/gains/test_killed.py", "faults/test_killed_sweeps.py", "qgan/test_killed.py", "study/qpu/test_ctrl_c.py",
-    "faults/test_results_folder.py", "study/test_launch.py",
-)  # fmt: skip
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    place = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
-    items.sort(key=lambda item: place.get(item.path, len(LONG)))
-
-
 def make_patches(count: int = COUNT, size: int = SIZE, maps: int = 6, seed: int = 0) -> Patches:
     """Smooth random images, ferrite from even maps and bainite from odd ones; no physics in them."""
     rng = np.random.default_rng(seed)
