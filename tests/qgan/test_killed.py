@@ -49,7 +49,7 @@ def test_a_run_killed_again_and_again_gives_the_same_curve(patches: Patches, tmp
     subprocess.run([sys.executable, "-c", PROGRAM, str(whole)], check=True)
     lasted = time.monotonic() - start
     chance, kills = random.Random(0), 0  # the instants are not reproducible anyway
-    for _ in range(3):
+    for _ in range(2):
         (killed / "begun").unlink(missing_ok=True)
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(killed)])
         while process.poll() is None and not (killed / "begun").exists():

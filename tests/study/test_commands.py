@@ -295,6 +295,7 @@ def test_ctrl_c_once_drains(study_file: Path) -> None:
     assert not (study_file.parent / "results/tiny/tune").exists()  # Tune's notes are not kept
 
 
+@pytest.mark.faults
 def test_ctrl_c_twice_stops_and_the_same_command_goes_on(study_file: Path) -> None:
     study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [4000]").replace("[16, 32]", "[16]"))
     running = begin(study_file)

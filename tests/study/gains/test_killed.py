@@ -36,7 +36,8 @@ def cycles(folder: Path) -> dict[str, dict[str, Any]]:
     return records
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("kills", [20])
 def test_killed_and_typed_again_the_search_ends_as_if_never_killed(
     kills: int, gains_file: Path, search_here: Any
 ) -> None:

@@ -73,6 +73,7 @@ def words(write: Callable[..., Path], server: RehearsalServer) -> list[str]:
     return [sys.executable, "-m", "study", "qpu", str(write()), *options]
 
 
+@pytest.mark.faults
 def test_asked_on_ctrl_c_one_goes_on_or_detaches(words: list[str], server: RehearsalServer, tmp_path: Path) -> None:
     terminal = Terminal(words)
     terminal.wait_for(lambda: len(server.service.jobs) >= 2)
