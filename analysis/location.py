@@ -78,8 +78,7 @@ class Remote:
                 content: bytes = stream.read()
                 return content
 
-        if self._sizes is not None:
-            self._known_size(self._sizes)
+        self._known_size()
         return self._ask(read)  # type: ignore[no-any-return]
 
     def read_text(self) -> str:
@@ -87,13 +86,15 @@ class Remote:
 
     def parquet(self) -> "RemoteTable":
         """The file as a table; errors come when it is read."""
-        size = None if self._sizes is None else self._known_size(self._sizes)
-        return RemoteTable(self._filesystem, self._path, size)
+        return RemoteTable(self._filesystem, self._path, self._known_size())
 
-    def _known_size(self, sizes: Mapping[str, int]) -> int:
-        if self._path not in sizes:
+    def _known_size(self) -> int | None:
+        """Of a file that was listed; None where nothing was. Raises FileNotFoundError for one that was not there."""
+        if self._sizes is None:
+            return None
+        if self._path not in self._sizes:
             raise FileNotFoundError(errno.ENOENT, "no such file", str(self))
-        return sizes[self._path]
+        return self._sizes[self._path]
 
     def _type(self) -> str:
         info = self._ask(lambda: self._filesystem.get_file_info(self._path))

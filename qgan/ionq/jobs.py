@@ -54,6 +54,11 @@ class Measures(Protocol):
         ...
 
 
+def shots_of_a_job(debiasing: bool) -> range:
+    """How many shots a machine takes per job."""
+    return range(LEAST_DEBIASED if debiasing else 1, MOST_SHOTS + 1)
+
+
 def _silent(line: str) -> None:
     """Nobody listens."""
 
@@ -243,10 +248,11 @@ class PaidJobs:
             )
 
     def _require_shots(self, shots: int) -> None:
-        least = LEAST_DEBIASED if self.debiasing else 1
-        if not least <= shots <= MOST_SHOTS:
+        allowed = shots_of_a_job(self.debiasing)
+        if shots not in allowed:
             because = " with debiasing" if self.debiasing else ""
-            raise InputError(f"shots must be from {least} to {MOST_SHOTS} per job{because}, not {shots}", "shots")
+            told = f"shots must be from {allowed[0]} to {allowed[-1]} per job{because}, not {shots}"
+            raise InputError(told, "shots")
 
     def _intend(self, call: int, row: int, theta: list[float], circuit: NativeCircuit, shots: int) -> Order:
         last = self.journal.last(call, row)

@@ -7,7 +7,7 @@ from typing import Any
 
 from qgan.circuits.ansatz import Ansatz
 from qgan.errors import InputError
-from qgan.ionq.jobs import LEAST_DEBIASED, MOST_SHOTS
+from qgan.ionq.jobs import shots_of_a_job
 from qgan.prior_settings import Gains, TrainedCircuitSettings
 from qgan.trial import Trial
 from study.plan import Planned, trials
@@ -145,9 +145,10 @@ def final(study: Study, backend: str | None) -> Final:
         )
     with study.document.locating(*where):
         replace(prior, backend=settings.calibration)  # type: ignore[arg-type]  # what is measured knows no probabilities
-    least = LEAST_DEBIASED if settings.debiasing else 1
-    if not rung.simulated and not least <= prior.shots <= MOST_SHOTS:
-        raise study.document.error((*where, "shots"), f"is {prior.shots}; {rung.word} takes {least} to {MOST_SHOTS}")
+    allowed = shots_of_a_job(settings.debiasing)
+    if not rung.simulated and prior.shots not in allowed:
+        told = f"is {prior.shots}; {rung.word} takes {allowed[0]} to {allowed[-1]}"
+        raise study.document.error((*where, "shots"), told)
     found = Final(study, settings, rung, planned)
     if not found.update_epochs:
         raise study.document.error((*where, "update_every"), "is such that no update event comes before the horizon")

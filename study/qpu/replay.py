@@ -36,15 +36,16 @@ def write_record(found: Final, folder: Path, assignments: list[str]) -> None:
 
 def require_same(found: Final, folder: Path) -> None:
     """Raises InputError where the folder holds a run of another trial, as far as is known before its gains are."""
+    now = found.described()
     try:
         before = json.loads((folder / RECORD).read_text())
-        other = [name for name, value in found.described().items() if name != "key" and before.get(name) != value]
+        other = [name for name, value in now.items() if name != "key" and before.get(name) != value]
     except (OSError, ValueError, AttributeError):
         return  # none has begun, or its record is written anew
     if other:
         raise InputError(
-            f"{folder} holds a run with another {other[0]} ({before.get(other[0])}, not "
-            f"{found.described()[other[0]]}): choose another --run, or the settings of that run"
+            f"{folder} holds a run with another {other[0]} ({before.get(other[0])}, not {now[other[0]]}): choose "
+            "another --run, or the settings of that run"
         )
 
 
