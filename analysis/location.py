@@ -18,7 +18,8 @@ from analysis.errors import ResultsError, UnreachableError
 # two letters or more, so that no drive is taken for a scheme; pathlib folds the two slashes into one
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
 
-_S3_KEY = re.compile(r"(?!/)((?!\.\.?(/|$))[A-Za-z0-9._=+-]+(/|$))*")  # what a study may have written, see study.spec
+# what writes takes a key as it stands, what reads takes it from a URI: only such keys are the same to both
+S3_KEY = re.compile(r"(?!/)((?!\.\.?(/|$))[A-Za-z0-9._=+-]+(/|$))*")
 
 _T = TypeVar("_T")
 
@@ -125,7 +126,7 @@ def locate(where: "str | Place") -> Place:
     scheme, rest = found["scheme"].lower(), found["rest"]
     if scheme == "file":
         return Path("/" + rest)
-    if scheme == "s3" and not _S3_KEY.fullmatch(rest.partition("?")[0].partition("/")[2]):
+    if scheme == "s3" and not S3_KEY.fullmatch(rest.partition("?")[0].partition("/")[2]):
         raise ResultsError(
             f"{scheme}://{rest}: no place of results; after the bucket their address has letters of ASCII, digits, "
             "'.', '_', '=', '+' and '-', with one '/' between folders' names; copy other keys to a local folder"

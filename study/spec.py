@@ -145,8 +145,9 @@ def load(path: Path, assignments: Iterable[str] = ()) -> Study:
 def _results(document: Document) -> Place:
     results = document.values.get("results", "results/")
     if isinstance(results, str) and re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+[a-z0-9](/(?s:.*))?", results):
-        # what writes takes a key as it stands, what reads takes it from a URI: only such keys are the same to both
-        if not re.fullmatch(r"s3://[^/]+(/(?!\.\.?(/|$))[A-Za-z0-9._=+-]+)*/?", results):
+        from analysis.location import S3_KEY  # pyarrow, which other study files do not need
+
+        if not S3_KEY.fullmatch(results.removeprefix("s3://").partition("/")[2]):
             told = f"{results!r} cannot be read back by this address; after the bucket use letters of ASCII, digits, "
             raise document.error(("results",), told + "'.', '_', '=', '+' and '-', with one '/' between folders' names")
         return Uri(results.rstrip("/"))
