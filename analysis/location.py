@@ -7,6 +7,7 @@ Both are read through the same few methods of `pathlib.Path`. Remote places are 
 import errno
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,8 +83,17 @@ class Remote:
         self._known_size()
         return self._ask(read)  # type: ignore[no-any-return]
 
-    def read_text(self) -> str:
-        return self.read_bytes().decode()
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """The file as text; one that was listed takes one request, and its lines are parted by newlines.
+
+        Newlines at its end are left out there.
+        """
+        size = self._known_size()
+        if size:
+            with suppress(pa.ArrowInvalid):  # no text, or a file replaced between two requests
+                lines: list[bytes] = self._ask(lambda: _lines(self._filesystem, self._path, size))
+                return b"\n".join(lines).decode(encoding)
+        return self.read_bytes().decode(encoding)
 
     def parquet(self) -> "RemoteTable":
         """The file as a table; errors come when it is read."""
@@ -167,6 +177,22 @@ class RemoteTable:
 
     def read(self, columns: Sequence[str] | None = None, use_threads: bool = True) -> pa.Table:
         return self._fragment.to_table(columns=columns, use_threads=use_threads)
+
+
+def _lines(filesystem: Any, path: str, size: int) -> list[bytes]:
+    """The lines of a file of known size, in one request.
+
+    A filesystem of pyarrow asks for the size of each file that it opens; its datasets can be told. One of a single
+    column, whose separator is no character of text, has a line in every row.
+    """
+    from pyarrow.csv import ParseOptions, ReadOptions
+    from pyarrow.dataset import CsvFileFormat
+
+    parse = ParseOptions(delimiter="\x01", quote_char=False, double_quote=False, ignore_empty_lines=False)
+    read = ReadOptions(column_names=["line"], block_size=size + 1, use_threads=False)
+    fragment = CsvFileFormat(parse, read_options=read).make_fragment(path, filesystem, file_size=size)
+    lines: list[bytes] = fragment.to_table(pa.schema({"line": pa.binary()}), use_threads=False)["line"].to_pylist()
+    return lines
 
 
 def read_parquet(path: Place, use: Callable[[pq.ParquetFile | RemoteTable], _T]) -> _T:

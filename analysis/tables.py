@@ -256,14 +256,16 @@ def read_trial(folder: Place) -> TrialRecord | None:
     """trial.json of one trial's folder; None where the trial has not begun."""
     path = folder / "trial.json"
     try:
-        return parse_trial(path.read_bytes(), str(path))
+        return parse_trial(path.read_text("utf-8"), str(path))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise _damaged(path, error) from None
 
 
-def parse_trial(content: bytes, name: str) -> TrialRecord:
+def parse_trial(content: bytes | str, name: str) -> TrialRecord:
     """What trial.json holds; `name` is what an error calls the file."""
     try:
         values = json.loads(content)
@@ -277,7 +279,7 @@ def parse_trial(content: bytes, name: str) -> TrialRecord:
             raise KeyError(f"status {record.status!r}, not one of {', '.join(STATUSES)}")
         return record
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ResultsError(f"{name}: damaged ({error}); remove its folder and run the study again") from None
+        raise _damaged(name, error) from None
 
 
 def write_table(table: pa.Table, where: Any) -> None:
@@ -326,7 +328,11 @@ def _read(path: Place, use: Callable[[Any], pa.Table]) -> pa.Table:
     except FileNotFoundError:
         raise ResultsError(f"{path}: no such file; the trial has not come that far") from None
     except DAMAGE as error:
-        raise ResultsError(f"{path}: damaged ({error}); remove its folder and run the study again") from None
+        raise _damaged(path, error) from None
+
+
+def _damaged(name: Place | str, error: Exception) -> ResultsError:
+    return ResultsError(f"{name}: damaged ({error}); remove its folder and run the study again")
 
 
 def read_images(path: Place) -> tuple[pa.Table, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Results at a URI are read as those in a folder: through pyarrow's filesystems."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -135,6 +136,39 @@ def test_a_file_replaced_after_it_was_listed_is_read_as_it_is(study, monkeypatch
     monkeypatch.setattr(Remote, "listed", then_replaced)
     found = load(remote(study))
     assert not found.damaged and len(found.curves[key]) == len(after)
+
+
+@pytest.mark.parametrize("longer", [True, False])
+def test_a_record_replaced_after_it_was_listed_is_read_as_it_is(study, monkeypatch, longer):
+    key = load(study).plan.trials[0].key
+    path = study / "trials" / key / "trial.json"
+    after = json.loads(path.read_text()) | {"command": "again" * 1000 if longer else "", "warnings": ["replaced"]}
+    listed = Remote.listed
+
+    def then_replaced(self: Remote) -> Remote:
+        found = listed(self)
+        path.write_text(json.dumps(after))
+        return found
+
+    monkeypatch.setattr(Remote, "listed", then_replaced)
+    found = load(remote(study))
+    assert not found.damaged and found.records[key].command == after["command"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{\n "a": "\\" ,\'ä€\\n\\u0001"\n}\n', "\n\na\n\n", "a\r\nb", "a,b\n" * 300_000, "\x01", "\0"]
+)
+def test_a_listed_text_has_all_its_lines_up_to_the_last_that_is_not_blank(tmp_path, text):
+    (tmp_path / "text").write_bytes(text.encode())
+    found = (remote(tmp_path).listed() / "text").read_text()
+    assert found.rstrip("\n") == (tmp_path / "text").read_text("utf-8").rstrip("\n")
+
+
+@pytest.mark.parametrize("where", [Path, remote])
+def test_a_record_that_is_no_text_is_damage_of_one_trial(study, where):
+    key = load(study).plan.trials[0].key
+    (study / "trials" / key / "trial.json").write_bytes(b"\xff\xfe")
+    assert list(load(where(study)).damaged) == [key]
 
 
 @pytest.mark.parametrize(
