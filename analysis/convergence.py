@@ -17,7 +17,7 @@ from scipy import integrate
 
 from analysis.effects import Comparison, compare_scores, known_arm
 from analysis.errors import ResultsError
-from analysis.final_scores import PLACE, ScoredCurve, missing
+from analysis.final_scores import PLACE, by_horizon
 from analysis.results import Results
 
 SPEED = [*PLACE, "window", "state", "area", "epochs", "reached"]
@@ -35,19 +35,16 @@ def convergence(results: Results, threshold: float | None = None) -> pd.DataFram
     if threshold is not None and not (np.isfinite(threshold) and threshold > 0):
         raise ResultsError(f"threshold {threshold}: an MMD to be reached is a number above 0")
     rows = []
-    curves = {key: ScoredCurve(table) for key, table in results.curves.items()}
-    for trial in results.plan.trials:
-        curve = curves.get(trial.key)
-        for horizon in results.plan.horizons:
-            window = min(results.plan.window, horizon)
-            state, area, epochs = missing(results, trial.key), np.nan, np.nan
-            if curve is not None and curve.last_epoch >= horizon:
-                state, epoch, (mmd, *_) = curve.within(horizon, horizon)
-                if state == "scored":
-                    area = area_under(epoch, mmd)
-                    epochs = np.nan if threshold is None else epochs_to(epoch, mmd, threshold, window, horizon)
-            place = [trial.key, trial.arm, trial.cell_name, trial.replicate, horizon, window]
-            rows.append([*place, state, area, epochs, bool(epochs <= horizon)])
+    for place, horizon, window, reached in by_horizon(results):
+        area = epochs = np.nan
+        if isinstance(reached, str):
+            state = reached
+        else:
+            state, epoch, (mmd, *_) = reached.within(horizon, horizon)
+            if state == "scored":
+                area = area_under(epoch, mmd)
+                epochs = np.nan if threshold is None else epochs_to(epoch, mmd, threshold, window, horizon)
+        rows.append([*place, horizon, window, state, area, epochs, bool(epochs <= horizon)])
     return pd.DataFrame(rows, columns=SPEED)
 
 

@@ -1,5 +1,7 @@
 """Final scores: the mean of every metric over the final window of every trial, at every horizon."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -29,23 +31,32 @@ def final_scores(results: Results) -> pd.DataFrame:
     state          scored, a key of FAILURES, or one of UNFINISHED
     mmd_v, mmd_u, floor_v, floor_u   means over the window (see `analysis.tables.CURVE`); NaN unless scored
     """
-    plan = results.plan
+    unknown = [np.nan] * len(METRICS)
     rows = []
-    curves = {key: ScoredCurve(table) for key, table in results.curves.items()}
-    for trial in plan.trials:
-        cell, curve = trial.cell_name, curves.get(trial.key)
-        for horizon in plan.horizons:
-            window = min(plan.window, horizon)
-            if curve is not None and curve.last_epoch >= horizon:
-                state, metrics = curve.score(horizon, window)
-            else:
-                state, metrics = missing(results, trial.key), [np.nan] * len(METRICS)
-            rows.append([trial.key, trial.arm, cell, trial.replicate, horizon, window, state, *metrics])
+    for place, horizon, window, reached in by_horizon(results):
+        state, metrics = (reached, unknown) if isinstance(reached, str) else reached.score(horizon, window)
+        rows.append([*place, horizon, window, state, *metrics])
     return pd.DataFrame(rows, columns=SCORE)
 
 
-def missing(results: Results, key: str) -> str:
-    """Why a curve does not go as far as a horizon: failed, damaged or one of UNFINISHED."""
+def by_horizon(results: Results) -> Iterator[tuple[tuple[str, str, str, int], int, int, "ScoredCurve | str"]]:
+    """Place (key, arm, cell, replicate), horizon, window and curve of every planned trial at every horizon.
+
+    In place of a curve that does not go so far stands why: failed, damaged or one of UNFINISHED.
+    """
+    plan = results.plan
+    curves = {key: ScoredCurve(table) for key, table in results.curves.items()}
+    for trial in plan.trials:
+        place, curve = (trial.key, trial.arm, trial.cell_name, trial.replicate), curves.get(trial.key)
+        for horizon in plan.horizons:
+            window = min(plan.window, horizon)
+            if curve is not None and curve.last_epoch >= horizon:
+                yield place, horizon, window, curve
+            else:
+                yield place, horizon, window, _missing(results, trial.key)
+
+
+def _missing(results: Results, key: str) -> str:
     state = results.status(key)
     return "pending" if state == "done" else state
 

@@ -4,18 +4,11 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from analysis.tables import TrialRecord
-
-_DIRTY = " with changes that are not committed"
-_UNKNOWN = "a copy without its repository"
 _PACKAGES = (
     "torch", "numpy", "scipy", "pyarrow", "ray", "optuna", "qiskit", "qiskit-aer", "qiskit-aer-gpu", "qiskit-ionq",
 )  # fmt: skip
@@ -36,24 +29,6 @@ def collect() -> dict[str, Any]:
 def command() -> str:
     """The command line of this process."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def mixed_revisions(records: Iterable["TrialRecord"]) -> str | None:
-    """What to tell where trials were made by different code, or by code that no revision names; else None."""
-    made = [list(dict.fromkeys(_revision(each["git"]) for each in record.origins)) for record in records]
-    counts = Counter(" and then ".join(names) for names in made if names)
-    revisions = {name for names in made for name in names}
-    if len(revisions) > 1:
-        told = "trials were made by different revisions of this program"
-    elif any(name.endswith((_DIRTY, _UNKNOWN)) for name in revisions):
-        told = "trials were made by code that no revision holds"
-    else:
-        return None
-    return f"{told}: " + ", ".join(f"{number} by {name}" for name, number in counts.most_common())
-
-
-def _revision(git: Mapping[str, Any] | None) -> str:
-    return _UNKNOWN if git is None else git["revision"][:12] + (_DIRTY if git["dirty"] else "")
 
 
 def _git() -> dict[str, Any] | None:

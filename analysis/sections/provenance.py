@@ -5,9 +5,7 @@ from typing import Any
 
 from analysis.findings import Findings
 from analysis.results import Results
-
-_DIRTY = " with uncommitted changes"
-_UNKNOWN = "unknown"
+from analysis.revisions import mixed_revisions, revision
 
 
 def values(findings: Findings) -> dict[str, Any]:
@@ -26,9 +24,8 @@ def made_with(results: Results) -> dict[str, Counter[str]]:
 
 def _told(made: dict[str, Any]) -> dict[str, str]:
     """One provenance in words; empty where it says nothing."""
-    git = made["git"]
     return {
-        "Code revision": git["revision"][:12] + (_DIRTY if git["dirty"] else "") if git else _UNKNOWN,
+        "Code revision": revision(made["git"]),
         "Python": made.get("python") or "",
         "Packages": ", ".join(f"{name} {version}" for name, version in made.get("packages", {}).items()),
         "CPU": made.get("cpu") or "",
@@ -41,14 +38,11 @@ def warnings(results: Results) -> list[str]:
     """Sentences on trials that differ in code, packages or data, or whose code no revision holds."""
     seen = made_with(results)
     warnings = [
-        f"Trials differ in {name.lower() if name != 'Data hash' else 'their data'} ({len(values)} values): "
+        f"Trials differ in {words} ({len(seen[name])} values): "
         "compare them with care, or run the study again from one state."
-        for name, values in seen.items()
-        if len(values) > 1 and name in ("Code revision", "Packages", "Data hash")
+        for name, words in (("Packages", "packages"), ("Data hash", "their data"))
+        if len(seen.get(name, ())) > 1
     ]
-    revisions = seen.get("Code revision", ())
-    if any(value.endswith(_DIRTY) for value in revisions):
-        warnings.append("Some trials ran with uncommitted changes: no revision holds the code they used.")
-    if _UNKNOWN in revisions:
-        warnings.append("Some trials ran from a copy without its repository: nothing names the code they used.")
+    if told := mixed_revisions(results.records.values()):
+        warnings.append(f"{told}. Compare them with care, or run the study again from one committed revision.")
     return warnings

@@ -60,8 +60,8 @@ def rates(machine: str) -> Rates:
     return RATES[machine]
 
 
-def quoted(answer: Mapping[str, Any], today: date) -> Rates | None:
-    """The prices in IonQ's answer to `GET /jobs/estimate`; None where it names none that we can read.
+def quoted(answer: Mapping[str, Any], source: str, today: date) -> Rates | None:
+    """The prices in a service's answer to `GET /jobs/estimate`; None where it names none that we can read.
 
     Ask with the debiasing that is wanted: the answer names one price per job. A price of zero is no price: a contract
     that is billed by time has such cards, and a cap of money would hold nothing back.
@@ -73,4 +73,4 @@ def quoted(answer: Mapping[str, Any], today: date) -> Rates | None:
         return None
     if not all(math.isfinite(price) and price > 0 for price in (pulse, two_qubit, job)):
         return None
-    return Rates(pulse, two_qubit, job, job, today, "IonQ's own estimate")
+    return Rates(pulse, two_qubit, job, job, today, source)

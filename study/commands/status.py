@@ -11,9 +11,9 @@ from study.commands.arguments import FILE
 @click.argument("file", type=FILE)
 def status(file: Path) -> None:
     """Show done, running, failed and pending trials per cell and arm, and why trials failed."""
+    from analysis.revisions import mixed_revisions
     from study.plan import look, tally
     from study.progress import console, state_table
-    from study.provenance import mixed_revisions
 
     here = look(file)
     console().print(state_table(here))

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from study.plan import look
 
-STUDY = [sys.executable, "-m", "study"]
+from ..command_line import study
 
 
 @contextmanager
@@ -31,10 +30,6 @@ def small_disk(folder: Path, options: str) -> Iterator[None]:
 
 def remount(folder: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
-
-
-def study(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*STUDY, *map(str, words)], capture_output=True, text=True, cwd=folder, timeout=900)
 
 
 def refused(done: subprocess.CompletedProcess[str], words: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from analysis import tables
+from analysis.revisions import mixed_revisions
 from study.ledger import Ledger, failed
-from study.provenance import mixed_revisions
 
 KEY = "0123456789abcdef"
 

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +26,7 @@ from study.spec import load
 from study.storage import StorageError, Uri, is_storage_trouble, storage_of
 from study.trainable import Job, job, run
 
+from ..command_line import study
 from ..faulty_proxy import CUT, DROP, FAIL, HANG, LOSE, SLOW, FaultyProxy, Harm
 from ..s3_server import place, start
 
@@ -45,12 +44,6 @@ results: {results}
 
 
 EPOCHS = 52  # the checkpoint is at epoch 50
-
-
-def study(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "study", *map(str, words)]
-    environment = {**os.environ, "COLUMNS": "120"}
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
 
 
 @pytest.fixture

@@ -60,9 +60,9 @@ def test_times_of_a_characterisation():
 
 def test_prices_in_an_estimate_of_the_service():
     card = {"job_cost_minimum": 10, "cost_1q_gate": 0.1, "cost_2q_gate": 0.2}
-    rates = quoted({"rate_information": card}, date(2026, 11, 1))
+    rates = quoted({"rate_information": card}, "the service", date(2026, 11, 1))
     assert rates.usd(2, 3, 10, False) == pytest.approx(10 + 10 * (0.2 + 0.6))
-    assert quoted({"rate_card": {"rates": []}}, date(2026, 11, 1)) is None
-    assert quoted({}, date(2026, 11, 1)) is None
+    assert quoted({"rate_card": {"rates": []}}, "the service", date(2026, 11, 1)) is None
+    assert quoted({}, "the service", date(2026, 11, 1)) is None
     for price in (0, -1, float("nan"), float("inf")):  # no cap of money would hold with it
-        assert quoted({"rate_information": {**card, "cost_2q_gate": price}}, date(2026, 11, 1)) is None
+        assert quoted({"rate_information": {**card, "cost_2q_gate": price}}, "the service", date(2026, 11, 1)) is None

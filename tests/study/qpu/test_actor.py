@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,13 @@ def test_what_an_earlier_process_ordered_is_called_off(tmp_path: Path) -> None:
 def _until_stopped(actor: Qpu) -> None:
     with pytest.raises(Stopped):
         actor.measure("first", 0, THETA, 8)
+
+
+def test_prices_come_from_the_service_and_in_a_rehearsal_from_the_dated_list(
+    tmp_path: Path, server: RehearsalServer
+) -> None:
+    actor, one = Qpu(), run("one", tmp_path, server)
+    quoted = actor.survey(one)["rates"]
+    assert quoted.source == f"estimate of {server.url}"
+    assert quoted.usd(48, 66, 1000, False) == rates("qpu.aria-2").usd(48, 66, 1000, False)
+    assert actor.survey(replace(one, url=None))["rates"] is None

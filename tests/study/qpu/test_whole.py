@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,10 +27,10 @@ from study.qpu.actor import RESOURCE, actor
 from study.qpu.run import Run
 from study.trainable import Job
 
+from ...command_line import STUDY
 from .fault_free import angles, fault_free, prepared
 
 CIRCUITS = 15  # two cycles of 7, and one for the first codes
-STUDY = [sys.executable, "-m", "study"]
 
 Write = Callable[..., Path]
 
