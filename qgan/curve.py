@@ -1,6 +1,6 @@
 """A trial's curve: what every epoch says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -49,6 +49,7 @@ class Epoch:
     images: Images | None = None
     full_scores: list[Score] | None = None  # at horizons and every `score.full_every` epochs
     checkpointed: bool = False  # a checkpoint that ends with this epoch is on disk
+    resumed: bool = field(default=False, compare=False)  # comes from the checkpoint: an earlier run trained it
 
 
 def plain(row: Epoch) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class Run:
     def epochs(self, checkpoint_every: int, checkpoint_seconds: float) -> Iterator[Epoch]:
         if self.checkpoint is not None and self.checkpoint.exists():
             self.load(self.checkpoint)
-            yield from self.done
+            yield from (dataclasses.replace(row, resumed=True) for row in self.done)
         saved = time.monotonic()
         for epoch in range(len(self.done) + 1, self.horizons[-1] + 1):
             row = self.run_epoch(epoch)

@@ -1,6 +1,8 @@
 """What a Ray cluster of several nodes is asked before anything starts: how far it grows, and what its nodes see."""
 
 import errno
+import hashlib
+import os
 import socket
 import time
 import uuid
@@ -15,6 +17,7 @@ import yaml
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from qgan.errors import InputError
+from study.lease import place, runs
 from study.nodes import Node
 from study.patches import file
 from study.sections import FileSource
@@ -87,9 +90,13 @@ def require_shared(study: Study) -> None:
 @contextmanager
 def marked(results: Place) -> Iterator[str]:
     """Inside, the results hold a new object, by which any node can tell them from a copy; gives its name."""
-    storage, mark = storage_of(results), f"{_MARKS}/{uuid.uuid4().hex}"
-    for left_behind in storage.list(_MARKS):  # by a launcher that was killed
-        storage.delete(f"{_MARKS}/{left_behind}")
+    storage = storage_of(results)
+    here = hashlib.sha256(place().encode()).hexdigest()[:8]
+    for name in storage.list(_MARKS):  # of this place: other commands use theirs
+        process = name.removeprefix(f"{here}-").partition("-")[0]
+        if process.isdigit() and not runs(int(process)):
+            storage.delete(f"{_MARKS}/{name}")
+    mark = f"{_MARKS}/{here}-{os.getpid()}-{uuid.uuid4().hex}"
     storage.write(mark, b"by every node\n")
     try:
         yield mark

@@ -61,7 +61,7 @@ def run_here(job: trainable.Job, pdb: bool, profile: bool = False) -> bool:
     if not done and not pdb:  # the debugger has shown it
         record = TrialFolder(job.folder).record()
         cause = record.cause if record else None
-        click.echo(f"failed: {cause['error'] if cause else 'unknown'}; add --pdb to stop where it happens", err=True)
+        click.echo(f"failed: {cause['error'] if cause else 'unknown'}", err=True)
     return done
 
 

@@ -1,5 +1,6 @@
 """`study trial --downstream`: what a trial's generated images are worth to a classifier of microstructures."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from statistics import fmean, stdev
@@ -14,9 +15,8 @@ from rich.table import Table
 from analysis import tables
 from qgan.downstream.settings import DownstreamSettings
 from qgan.errors import InputError
-from qgan.files import whole_file
 from study import debug
-from study.storage import local
+from study.storage import Storage, local
 from study.trainable import Job
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from qgan.downstream.augmentation import Accuracy
 
 
-def run(job: Job, settings: DownstreamSettings) -> bool:
+def run(job: Job, settings: DownstreamSettings, storage: Storage, pdb: bool = False) -> bool:
     """Train the job's trial once per microstructure, then classifiers with and without its images; True when done.
 
-    Writes downstream.parquet beside the trials' folders. A conditional trial makes all microstructures itself.
+    The table goes to debug/<key>/downstream.parquet of the study's storage. A conditional trial makes all
+    microstructures itself.
     """
     from qgan.batches import pools
     from qgan.downstream.augmentation import augmentation, pools_of, warning
@@ -51,7 +52,7 @@ def run(job: Job, settings: DownstreamSettings) -> bool:
     for label, each in jobs.items():
         if not local(each.folder).exists():  # one conditional model serves all labels
             click.echo(f"{label}: key {each.planned.key}")
-            if not debug.run_here(each, pdb=False):
+            if not debug.run_here(each, pdb):
                 return False
         synthetic[label] = _images(each, label, settings.synthetic)
     rows: list[Accuracy] = []
@@ -60,8 +61,9 @@ def run(job: Job, settings: DownstreamSettings) -> bool:
         if row.classifier == "cnn":
             click.echo(f"seed {row.seed}, k = {row.k}, {row.arm}: balanced accuracy {row.balanced_accuracy:.3f}")
     columns = {name: [asdict(row)[name] for row in rows] for name in tables.DOWNSTREAM.names}
-    with whole_file(local(job.folder) / "downstream.parquet") as temporary:
-        tables.write_table(pa.table(columns, schema=tables.DOWNSTREAM), temporary)
+    written = io.BytesIO()
+    tables.write_table(pa.table(columns, schema=tables.DOWNSTREAM), written)
+    storage.write(f"debug/{job.planned.key}/downstream.parquet", written.getvalue())
     Console().print(_table(rows, labels))
     told = warning(rows)
     if told:

@@ -76,8 +76,8 @@ def describe_cost(look: Look, left: dict[str, int], pace: Pace | None, nodes: Se
     longest = max(each.values())
     at_once = slots(study.resources, nodes)
     if at_once:
-        where = "this machine" if len(nodes) == 1 else f"the cluster's {len(nodes)} nodes"
-        lines.append(f"wall time: about {max(longest, hours / at_once):.3g} hours, {at_once} at once on {where}")
+        where = f" on the cluster's {len(nodes)} nodes" if len(nodes) > 1 else ""
+        lines.append(f"wall time: about {max(longest, hours / at_once):.3g} hours, {at_once} at once{where}")
     elif gpu:
         per_gpu = int(1 / gpu + 1e-9)
         times = [f"{max(longest, hours / per_gpu / many):.3g} hours on {many}" for many in (1, 8)]

@@ -47,6 +47,11 @@ class TrialFolder:
         """The checkpoint that training wrote is part of the results."""
         self.storage.keep("checkpoint.pt")
 
+    def remove_checkpoint(self) -> None:
+        """The next attempt begins anew."""
+        self.storage.delete("checkpoint.pt")
+        self.checkpoint.unlink(missing_ok=True)
+
     def record(self) -> tables.TrialRecord | None:
         """trial.json, or None where the trial has not begun; ResultsError where it is damaged."""
         return _record(self.storage, "trial.json")
@@ -260,7 +265,7 @@ def failed(record: tables.TrialRecord, error: str, epoch: int, log: str) -> tabl
 def _record(storage: Storage, name: str) -> tables.TrialRecord | None:
     try:
         return tables.parse_trial(storage.read(name), f"{storage}/{name}")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a stray file beside the trials' folders is no trial
         return None
 
 

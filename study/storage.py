@@ -155,7 +155,8 @@ class Folder:
 
     def tidy(self) -> None:
         for left_behind in self.path.glob(".*"):
-            left_behind.unlink(missing_ok=True)
+            if left_behind.is_file():  # a folder is somebody else's
+                left_behind.unlink(missing_ok=True)
 
     def at(self, group: str) -> "Folder":
         return Folder(self.path / group)

@@ -105,11 +105,13 @@ def run(job: Job, watch: Watch, *, raise_errors: bool = False, gpu_needed: bool 
             "step_um": data.footer.step_um,
             "channels": [dataclasses.asdict(channel) for channel in data.footer.channels],
         }
-        for epoch in _epochs(job, data, folder.checkpoint, device):
+        for epoch in _epochs(job, data, folder, device):
             epochs.append(epoch)
             if epoch.warning:
                 record.warnings.append(f"epoch {epoch.epoch}: {epoch.warning}")
             last = epoch.epoch == job.horizons[-1]
+            if epoch.resumed and not last:
+                continue  # the results have it already, and may be further
             if last or epoch.checkpointed or time.monotonic() - written > WRITE_EVERY_S:
                 folder.require_current(record)
                 if epoch.checkpointed:
@@ -154,13 +156,13 @@ def _reached(record: "TrialRecord", epochs: "list[Epoch]", horizons: list[int]) 
     )
 
 
-def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterator[Epoch]":
+def _epochs(job: Job, data: "Patches", folder: ledger.TrialFolder, device: str) -> "Iterator[Epoch]":
     """The trial's epochs; a retry starts anew where the checkpoint cannot be continued."""
     from qgan.training import CheckpointError, train
 
     settings: dict[str, Any] = {
         "horizons": job.horizons,
-        "checkpoint": checkpoint,
+        "checkpoint": folder.checkpoint,
         "features": job.features,
         "device": device,
         "sampler": job.sampler,
@@ -170,7 +172,7 @@ def _epochs(job: Job, data: "Patches", checkpoint: Path, device: str) -> "Iterat
     except CheckpointError:  # raised before the first epoch
         if not job.retry:
             raise
-        checkpoint.unlink()
+        folder.remove_checkpoint()
         yield from train(job.planned.trial, data, **settings)
 
 

@@ -23,7 +23,7 @@ def status(file: Path) -> None:
         click.echo(f"\nwarning: {told}")
     for told in here.now.damaged.values():
         click.echo(f"\nwarning: {told}")
-    for each in here.planned:
+    for each in {each.key: each for each in here.planned}.values():  # cells may share one
         record = here.now.records.get(each.key)
         if record is None:
             continue

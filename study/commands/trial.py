@@ -39,11 +39,13 @@ def trial(
     """Train one trial in this process, without Ray and without touching the study's ledger."""
     from dataclasses import replace
 
+    if profile and downstream:
+        raise click.UsageError("--profile is of one training, and --downstream has several: use one of them")
     from study import patches, provenance
     from study.debug import run_here
     from study.plan import choose
     from study.spec import load
-    from study.storage import local
+    from study.storage import local, storage_of
     from study.trainable import job as job_of
 
     study = load(file, [*assignments, *([f"grid.epochs=[{epochs}]"] if epochs else [])])
@@ -56,9 +58,11 @@ def trial(
     if downstream:
         from study.downstream import run
 
-        done = run(job, study.downstream)
+        done = run(job, study.downstream, storage_of(study.folder), pdb)
     else:
         done = run_here(job, pdb, profile)
     if not done:
+        if not pdb:
+            click.echo("add --pdb to stop where it happens", err=True)
         ctx.exit(FAILED_TRIALS)
     click.echo(f"files in {folder}")

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from qgan.prior_settings import PRIOR_SETTINGS
 from study.cli import main
+from study.ledger import failed
+from study.plan import look
 
 from ..command_line import refused, study
 
@@ -39,6 +41,20 @@ def test_help_names_every_command() -> None:
     for command in ("data", "init", "plan", "priors", "report", "run", "schema", "status", "trial"):
         assert f"  {command} " in done.stdout
         assert study(command, "--help").returncode == 0
+
+
+def test_a_failed_trial_that_cells_share_is_told_once(study_file: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("epochs: [6]", "epochs: [6], shots: [16, 32]"))
+    here = look(study_file)
+    shared = here.planned[0]
+    assert sum(each.key == shared.key for each in here.planned) == 2
+    folder = here.ledger.trial(shared.key)
+    record = folder.begin(shared.key, trial={}, command="study trial", provenance={})
+    folder.write_record(failed(record, "ran away", 1, "Traceback"))
+    (here.study.folder / "trials/notes.txt").write_text("a stray file is no trial")
+    done = CliRunner().invoke(main, ["status", str(study_file)])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count("ran away") == 1
 
 
 def test_plan_changes_nothing(study_file: Path) -> None:

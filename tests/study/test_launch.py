@@ -383,6 +383,20 @@ def test_a_copy_of_the_results_is_not_taken_for_them(
     assert not any((results / "seen").iterdir())
 
 
+def test_a_mark_stays_while_the_command_that_made_it_runs(tmp_path: Path) -> None:
+    """`study qpu` looks whether nodes see the results in the middle of a sweep, which goes on adding nodes."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with cluster.marked(tmp_path) as sweep:
+        left = tmp_path / sweep.replace(f"-{os.getpid()}-", f"-{dead.pid}-")
+        elsewhere = tmp_path / "seen" / f"00000000-{dead.pid}-0"
+        for path in (left, elsewhere):
+            path.write_bytes(b"")
+        with cluster.marked(tmp_path) as other:
+            assert (tmp_path / sweep).exists() and (tmp_path / other).exists()
+        assert (tmp_path / sweep).exists() and elsewhere.exists() and not left.exists()
+
+
 def test_results_that_cannot_be_read_end_the_sweep_with_a_sentence(
     watch: Outcomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,6 +244,16 @@ def test_s3_falls_silent_in_the_middle_of_a_trial(
     assert curve_of(trial) == undisturbed
 
 
+def test_a_retry_leaves_no_checkpoint_that_cannot_be_continued(on_s3: Path, node: Path) -> None:
+    """Not on S3 either, where the next attempt, without `--retry`, would meet it on another node."""
+    trial = replace(trial_of(on_s3), retry=True)
+    storage = storage_of(trial.folder)
+    storage.write("checkpoint.pt", b"half a file")
+    with pytest.raises(_NodeLost):
+        run(trial, stop_at(1, node_lost))
+    assert not storage.exists("checkpoint.pt")
+
+
 def _copied(trial: Job, folder: Path) -> Path:
     """The trial's patches as a file here: pyarrow has retries of its own, which are not what is tested."""
     path = folder / "patches.parquet"

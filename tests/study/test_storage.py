@@ -113,6 +113,7 @@ def test_tidying_removes_no_object(storage: Storage, tmp_path: Path) -> None:
     storage.write("a/b", b"x")
     for left_behind in [each.with_name(f".b.host.{k}") for k, each in enumerate(tmp_path.rglob("b"))]:
         left_behind.write_bytes(b"half")
+        (left_behind.parent / ".ipynb_checkpoints").mkdir(exist_ok=True)
     storage.at("a").tidy()
     assert storage.list("a") == ["b"]
     assert [each.name for each in tmp_path.rglob("*") if each.is_file()] in ([], ["b"])

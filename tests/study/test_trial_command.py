@@ -3,10 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from qgan.ebsd.dataset import Patches, assemble, write_patches
+from study import trainable
 from study.ledger import TrialFolder
 from study.plan import choose
 from study.spec import load
@@ -94,6 +97,35 @@ def test_other_patches_under_the_same_name_are_refused(
     assert record.cause is not None
     assert "holds other patches" in record.cause["error"]
     assert "data_hash" not in record.provenance  # nor one left by an earlier trial of this process
+
+
+def test_a_resumed_trial_takes_nothing_back_that_is_on_disk(
+    study_file: Path, patches_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Epochs of the checkpoint are neither written nor shown again, however long it took to come to them."""
+    planned = choose(load(study_file), "qcbm", "images=16", 0)
+    job = Job(planned, [3], patches_file, study_file.parent / "trial", study_file.parent, "study trial", cpus=1, gpus=0)
+    assert run(job, lambda epoch: None)
+    monkeypatch.setattr(trainable, "WRITE_EVERY_S", 0.0)
+    write = TrialFolder.write_curve
+    written: list[int] = []
+    shown: list[int] = []
+
+    def noted(folder: TrialFolder, epochs: list[Any]) -> None:
+        written.append(len(epochs))
+        write(folder, epochs)
+
+    monkeypatch.setattr(TrialFolder, "write_curve", noted)
+    assert run(replace(job, horizons=[3, 5]), lambda epoch: shown.append(epoch.epoch))
+    assert written == shown == [4, 5]
+    assert run(replace(job, horizons=[3, 5]), lambda epoch: shown.append(epoch.epoch))  # killed before it said so
+    assert written == shown == [4, 5, 5]
+
+
+def test_a_profile_is_of_one_training(study_file: Path) -> None:
+    done = study("trial", study_file, "--arm", "qcbm", "--cell", "images=16", "--downstream", "--profile")
+    assert done.returncode == 2
+    assert "--profile is of one training" in done.stderr
 
 
 def test_retry_removes_a_checkpoint_that_cannot_be_continued(study_file: Path, patches_file: Path) -> None:
