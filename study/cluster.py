@@ -17,9 +17,9 @@ import yaml
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from qgan.errors import InputError
-from study.lease import place, runs
 from study.nodes import Node
 from study.patches import file
+from study.processes import place, runs
 from study.sections import FileSource
 from study.spec import Study
 from study.storage import Place, StorageError, storage_of

@@ -62,18 +62,18 @@ def describe_cost(look: Look, left: dict[str, int], pace: Pace | None, nodes: Se
         return []
     if pace is None:
         return ["time: unknown until a trial is done (`study run --limit 1`) or with `study plan --probe`"]
-    gpu, each = study.resources.gpu, _hours_of(planned, left, pace)
-    hours = sum(each.values())
+    gpu, known = study.resources.gpu, _hours_of(planned, left, pace)
+    hours = sum(known.values())
     if gpu:
         amount = f"{hours * gpu:.3g} GPU-hours ({hours:.3g} hours of trials at gpu: {gpu:g})"
     else:
         amount = f"{hours * study.resources.cpu:.3g} CPU-hours ({hours:.3g} hours of trials)"
-    if unknown := dict.fromkeys(one.cell_name for one in planned if one.key in left and one.key not in each):
-        least = f"at least {amount}, by {pace.source}; " if each else "time: "
+    if unknown := dict.fromkeys(one.cell_name for one in planned if one.key in left and one.key not in known):
+        least = f"at least {amount}, by {pace.source}; " if known else "time: "
         names = "; ".join([*unknown][:_NAMED]) + (f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else "")
         return [f"{least}nothing is known of {names}: `study plan --probe` measures every cell"]
     lines = [f"about {amount}, by {pace.source}"]
-    longest = max(each.values())
+    longest = max(known.values())
     at_once = slots(study.resources, nodes)
     if at_once:
         where = f" on the cluster's {len(nodes)} nodes" if len(nodes) > 1 else ""

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+from study.processes import place, runs
 from study.storage import Storage
 
 TTL_S = 60.0  # a lease that is not renewed for so long has expired
@@ -138,29 +138,6 @@ class Lease:
                 "released": released,
             }
         ).encode()
-
-
-def place() -> str:
-    """What process numbers are unique in: this boot of this machine, and its PID namespace."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:
-        return socket.gethostname()
-
-
-def runs(process: int) -> bool:
-    """Whether a process of this place runs; one that ended and that nobody has asked for does not."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # another user's
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except (OSError, IndexError):
-        return True
 
 
 def _held(found: dict[str, Any], ttl_s: float) -> bool:

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from analysis import tables
 from analysis.errors import ResultsError
-from study.lease import Lease, place, runs
+from study.lease import Lease
+from study.processes import place, runs
 from study.storage import Folder, Place, Storage, storage_of
 
 STALE_S = 300  # a running trial that has not been seen for so long is taken for dead

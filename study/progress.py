@@ -19,7 +19,7 @@ from study.plan import STATES, Look, Planned, counts, tally
 _LINE_EVERY_S = 60.0  # a plain line on the whole, when piped
 _PIPE_WIDTH = 120
 
-Place = tuple[str, str]  # cell and arm
+Row = tuple[str, str]  # cell and arm
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Progress:
         self.pace = Pace(
             "", dict(pace.seconds) if pace else {}, cells_by_name(look.planned, look.study.cells), None, None
         )
-        self.timed: dict[Place, dict[str, float]] = {}  # seconds per epoch of each trial that was seen
+        self.timed: dict[Row, dict[str, float]] = {}  # seconds per epoch of each trial that was seen
         self.seen: dict[str, _Seen] = {}
         self.start = self.told = time.monotonic()
         self.console = console()
@@ -107,20 +107,20 @@ class Progress:
         """State, speed, MMD and time left per cell and arm."""
         title = f"{duration(time.monotonic() - self.start)}{self._rest()}"
         table = _table((*STATES, "epochs/s", "MMD now", "left"), title)
-        running: dict[Place, list[_Seen]] = {}
+        running: dict[Row, list[_Seen]] = {}
         for each in self.planned:
             if each.key in self.seen:
                 running.setdefault((each.cell_name, each.arm), []).append(self.seen[each.key])
-        hours = self.seconds_left()
+        rest = self.seconds_left()
         for place, number in counts(self.planned, self.states).items():
-            left = hours.get(place)
+            left = rest.get(place)
             table.add_row(*place, *_row(number), *_now(running.get(place, [])), duration(left) if left else "")
         return table
 
-    def seconds_left(self) -> dict[Place, float | None]:
+    def seconds_left(self) -> dict[Row, float | None]:
         """Of the trials of this launch, if as many run at once as now; None where nothing is known of the pace."""
         at_once = max(1, len(self.seen))
-        left: dict[Place, float | None] = {}
+        left: dict[Row, float | None] = {}
         for key in self.left:
             each = self.places[key]
             place = each.cell_name, each.arm
@@ -134,17 +134,17 @@ class Progress:
         return _epochs_per_second(list(self.seen.values()))
 
     def _rest(self) -> str:
-        hours = self.seconds_left().values()
-        known = [each for each in hours if each is not None]
+        rest = self.seconds_left().values()
+        known = [each for each in rest if each is not None]
         if not known:
             return ""
-        return f"; {'about' if len(known) == len(hours) else 'more than'} {duration(sum(known))} left"
+        return f"; {'about' if len(known) == len(rest) else 'more than'} {duration(sum(known))} left"
 
 
 def state_table(look: Look) -> Table:
     """How many replicates of each cell and arm are done, running, failed, pending, and what they have come to."""
     table = _table((*STATES, "epochs", "MMD now", "floor"))
-    groups: dict[Place, list[Planned]] = {}
+    groups: dict[Row, list[Planned]] = {}
     for each in look.planned:
         groups.setdefault((each.cell_name, each.arm), []).append(each)
     for place, number in counts(look.planned, look.states).items():

@@ -17,7 +17,7 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from study.gate import Gate
-from study.lease import place, runs
+from study.processes import place, runs
 
 # read by Tune as an experiment starts
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # no files per trial

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from study.lease import Lease, place, runs
+from study.lease import Lease
+from study.processes import place, runs
 from study.s3 import S3
 from study.storage import Folder, Storage
 
