@@ -104,9 +104,6 @@ class S3:
         for left_behind in self._here("").glob(".*"):
             left_behind.unlink(missing_ok=True)
 
-    def at(self, group: str) -> "S3":
-        return S3(f"{self.uri}/{group}")
-
     def _key(self, name: str) -> str:
         return "/".join(part for part in (self.prefix, name) if part)
 

@@ -68,9 +68,6 @@ class Storage(Protocol):
     def tidy(self) -> None:
         """Remove what killed processes left half written directly in here; nobody writes meanwhile."""
 
-    def at(self, group: str) -> "Storage":
-        """The storage of one group: at("trials").read("KEY/trial.json")."""
-
 
 class StorageError(OSError):
     """A storage does not answer or refuses; the message is one sentence."""
@@ -157,9 +154,6 @@ class Folder:
         for left_behind in self.path.glob(".*"):
             if left_behind.is_file():  # a folder is somebody else's
                 left_behind.unlink(missing_ok=True)
-
-    def at(self, group: str) -> "Folder":
-        return Folder(self.path / group)
 
 
 def storage_of(place: Place) -> Storage:

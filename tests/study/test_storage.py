@@ -51,8 +51,9 @@ def test_a_group_lists_what_is_directly_in_it(storage: Storage) -> None:
     assert storage.list("trials") == ["a", "b"]
     assert storage.list("trials/a") == ["curve.parquet", "trial.json"]
     assert storage.list("trials/a/trial.json") == storage.list("tri") == []
-    assert storage.at("trials").list("a") == ["curve.parquet", "trial.json"]
-    assert storage.at("trials").at("a").read("trial.json") == b"x"
+    inside = Folder(storage.path / "trials") if isinstance(storage, Folder) else S3(f"{storage}/trials")
+    assert inside.list("a") == ["curve.parquet", "trial.json"]
+    assert inside.read("a/trial.json") == b"x"
 
 
 def test_looking_leaves_nothing_behind(storage: Storage, tmp_path: Path) -> None:
@@ -111,12 +112,12 @@ def test_readers_never_see_a_part(storage: Storage) -> None:
 
 
 def test_tidying_removes_no_object(storage: Storage, tmp_path: Path) -> None:
-    storage.write("a/b", b"x")
+    storage.write("b", b"x")
     for left_behind in [each.with_name(f".b.host.{k}") for k, each in enumerate(tmp_path.rglob("b"))]:
         left_behind.write_bytes(b"half")
         (left_behind.parent / ".ipynb_checkpoints").mkdir(exist_ok=True)
-    storage.at("a").tidy()
-    assert storage.list("a") == ["b"]
+    storage.tidy()
+    assert storage.list() == ["b"]
     assert [each.name for each in tmp_path.rglob("*") if each.is_file()] in ([], ["b"])
 
 
