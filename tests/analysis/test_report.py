@@ -114,7 +114,7 @@ def test_failures_and_provenance_are_named(written, tmp_path):
         "boom",
         "study trial study.yaml",
         "trial.json: damaged",
-        "differ in code revision",
+        "Trials were made by different revisions of this program: ",
         "aaaaaaaaaaaa",
         "torch 2.11.0",
         "NVIDIA H100",
