@@ -9,6 +9,7 @@ from analysis.confirm import confirmed
 from analysis.effects import Comparison, compare
 from analysis.figures import arm_colours, smooth
 from analysis.gains import GainsSearch, read_gains
+from analysis.ink import INK
 from analysis.published import PUBLISHED, Published
 from analysis.qpu_runs import QpuRun, qpu_runs
 from analysis.results import Results
@@ -42,6 +43,10 @@ class Findings:
     def colours(self) -> dict[str, str]:
         """The one colour of every arm."""
         return arm_colours(self.plan.arms)
+
+    def colour(self, run: QpuRun) -> str:
+        """That of the arm of a final trial; ink where the plan has no such arm."""
+        return self.colours.get(run.described["arm"], INK)
 
     @cached_property
     def published(self) -> tuple[str, Published] | None:

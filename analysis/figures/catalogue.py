@@ -155,7 +155,7 @@ def _wins(findings: Findings) -> Drawn:
     return Drawn(figures.wins_figure(frame, colours=findings.colours, published=findings.published), frame)
 
 
-def final_trial_figure(findings: Findings, run: QpuRun, colour: str) -> Drawn:
+def final_trial_figure(findings: Findings, run: QpuRun) -> Drawn:
     """A final trial among the baseline's runs of its cell (Fig. 5)."""
     baseline, epochs = findings.plan.baseline, findings.epochs
     rivals = epochs[(epochs["arm"] == baseline) & (epochs["cell"] == run.described["cell_name"])]
@@ -165,7 +165,7 @@ def final_trial_figure(findings: Findings, run: QpuRun, colour: str) -> Drawn:
         both,
         arm=run.name,
         baseline=baseline,
-        colours={**findings.colours, run.name: colour},
+        colours={**findings.colours, run.name: findings.colour(run)},
         updates=[epoch for epoch in run.described["update_epochs"] if epoch <= run.epoch],
         title=run.described["cell_name"],
         window=window,
@@ -174,10 +174,10 @@ def final_trial_figure(findings: Findings, run: QpuRun, colour: str) -> Drawn:
 
 
 def _qpu(findings: Findings) -> Drawn:
-    """The last final trial on a machine, else an arm with one run."""
-    if begun := [run for run in findings.qpu_runs if run.epoch and run.journal]:
-        return final_trial_figure(findings, begun[-1], findings.colours[begun[-1].described["arm"]])
-    return one_arm_figure(findings)
+    """The latest final trial on hardware, else the latest rehearsal, else an arm with one run."""
+    begun = (run for run in findings.qpu_runs if run.epoch and (run.hardware or run.journal))
+    first = next(begun, None)
+    return one_arm_figure(findings) if first is None else final_trial_figure(findings, first)
 
 
 def one_arm_figure(findings: Findings) -> Drawn:
