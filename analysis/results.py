@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import numpy as np
@@ -80,6 +81,7 @@ class Results:
     curves: dict[str, pa.Table]  # by key, the columns SCORED of every trial that has written a curve
     damaged: dict[str, str]  # by key: what is wrong with the trial's files, and the way out
     unread: dict[str, str] = field(default_factory=dict)  # the same of what is read later: see `columns`, `full_scores`
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))  # when a trial that is silent counts as dead
 
     def status(self, key: str) -> str:
         """pending | running | done | failed | damaged."""
@@ -93,7 +95,7 @@ class Results:
         if record.horizon >= max(self.plan.horizons):
             return "done"
         # a plan that got a longer horizon makes a finished trial unfinished again
-        return "running" if record.status == "running" else "pending"
+        return "running" if record.status == "running" and record.alive(self.now) else "pending"
 
     @property
     def cells(self) -> list[str]:
@@ -151,15 +153,16 @@ class Results:
         return Images.of(self.folder / "trials" / key)
 
 
-def load(folder: str | Place) -> Results:
+def load(folder: str | Place, *, now: datetime | None = None) -> Results:
     """The results of the study whose folder is `<results>/<study>`, finished or half finished.
 
     The folder is a local path or a URI (s3://bucket/results/ferrite). A damaged trial is named in `Results.damaged`
-    and left out; a folder without a plan is a ResultsError.
+    and left out; a folder without a plan is a ResultsError. A trial that is silent at `now`, the time of the call by
+    default, is not running.
     """
     folder = locate(folder)
     plan = read_plan(folder)
-    results = Results(folder, plan, {}, {}, {})
+    results = Results(folder, plan, {}, {}, {}, now=now or datetime.now(UTC))
     keys = list(dict.fromkeys(trial.key for trial in plan.trials))
     trials = folder / "trials"
     listed = trials.listed() if isinstance(trials, Remote) else None

@@ -13,6 +13,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -215,6 +216,7 @@ def read_plan(folder: Place) -> Plan:
 
 
 STATUSES = ("running", "done", "failed")
+STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 PER_ATTEMPT = ("git", "packages", "gpu")  # what attempts at one trial may differ in
 
 
@@ -241,6 +243,12 @@ class TrialRecord:
     mmd_v: float | None = None  # of the last scored epoch
     floor_v: float | None = None
     horizons: list[int] | None = None  # at which it was scored in full; None in older results
+
+    def alive(self, now: datetime) -> bool:
+        """Whether the last attempt may still run: its end is not recorded, and it was seen within STALE_S."""
+        if not self.attempts or self.attempts[-1].get("ended"):
+            return False
+        return (now - datetime.fromisoformat(self.attempts[-1]["last_seen"])).total_seconds() < STALE_S
 
     @property
     def origins(self) -> list[dict[str, Any]]:

@@ -19,7 +19,6 @@ from analysis.errors import ResultsError
 from study.lease import Lease, place, runs
 from study.storage import Folder, Place, Storage, storage_of
 
-STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
 
 _T = TypeVar("_T")
@@ -287,16 +286,14 @@ def _state(record: tables.TrialRecord | None, longest: int) -> str:
         return "failed"
     if record.horizon >= longest:
         return "done"
-    return "running" if record.status == "running" and record.attempts and _alive(record.attempts[-1]) else "pending"
+    return "running" if record.status == "running" and _alive(record) else "pending"
 
 
-def _alive(attempt: dict[str, Any]) -> bool:
-    if attempt.get("ended"):
-        return False
-    if attempt.get("place") == place() and not runs(attempt["process"]):
-        return False
-    seen = datetime.fromisoformat(attempt["last_seen"])
-    return (datetime.now(UTC) - seen).total_seconds() < STALE_S
+def _alive(record: tables.TrialRecord) -> bool:
+    last = record.attempts[-1] if record.attempts else {}
+    if last.get("place") == place() and not last.get("ended"):
+        return runs(last["process"])  # however long it is silent: one update event on a simulator takes minutes
+    return record.alive(datetime.now(UTC))
 
 
 def _now() -> str:
