@@ -99,6 +99,10 @@ CANDIDATES = pa.schema(
 )
 
 
+# key of its schema's metadata: what the search minimises, loss | log_mmd; missing in older results
+OBJECTIVE_KEY = b"gains.objective"
+
+
 CYCLES = pa.schema(
     [
         ("gains", pa.string()),  # best | calibrated

@@ -203,11 +203,10 @@ class Ledger:
             places.setdefault(each.key, []).append({"arm": each.arm, "cell": each.cell, "replicate": each.replicate})
         self.storage.write("plan.json", _json({"schema": tables.SCHEMA, **vars(plan), "trials": places}))
 
-    def write_candidates(self, rows: Sequence[dict[str, Any]]) -> None:
-        """candidates.parquet of the search of SPSA's gains."""
-        self.storage.write(
-            "gains/candidates.parquet", _parquet(pa.Table.from_pylist(list(rows), schema=tables.CANDIDATES))
-        )
+    def write_candidates(self, rows: Sequence[dict[str, Any]], objective: str) -> None:
+        """candidates.parquet of the search of SPSA's gains, which minimises the objective: loss | log_mmd."""
+        schema = tables.CANDIDATES.with_metadata({tables.OBJECTIVE_KEY: objective})
+        self.storage.write("gains/candidates.parquet", _parquet(pa.Table.from_pylist(list(rows), schema=schema)))
 
     def write_gains(self, found: dict[str, Any], cycles: Sequence[dict[str, Any]]) -> None:
         """What the search found: cycles.parquet, then gains.json."""
