@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import ResultsError, UnreachableError
 from analysis.location import Place, Remote, locate
-from analysis.tables import Plan, TrialRecord, cell_words, read_curve, read_images, read_plan, read_scores, read_trial
+from analysis.tables import Plan, TrialRecord, read_curve, read_images, read_plan, read_scores, read_trial
 
 SCORED = ["epoch", "mmd_v", "mmd_u", "floor_v", "floor_u"]  # what is read of every curve
 _REMOTE_READERS = 32  # requests at once: their time is spent waiting
@@ -104,8 +104,7 @@ class Results:
 
     def only(self, cell: str) -> "Results":
         """The same results, of the cells that have all grid values of `cell`: latent_dim=8,images=256."""
-        wanted = set(cell_words(cell))
-        trials = [trial for trial in self.plan.trials if wanted <= {*trial.cell_words, trial.cell_name}]
+        trials = [trial for trial in self.plan.trials if trial.fits(cell)]
         if not trials:
             raise ResultsError(f"no cell fits {cell}; {self.folder} has: {'; '.join(self.cells)}")
         return replace(self, plan=replace(self.plan, trials=trials))

@@ -12,6 +12,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -152,6 +153,13 @@ class PlannedTrial:
         """name=value of each grid key; a value that is no word is written as JSON, which a study file reads too."""
         return [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in self.cell.items()]
 
+    def fits(self, cell: str) -> bool:
+        """Whether the trial's cell has all grid values of `cell`, such as train.learning_rate=1e-4,images=256."""
+        if cell == self.cell_name:
+            return True
+        own = [_name_and_value(word) for word in self.cell_words]
+        return all(_name_and_value(word) in own for word in cell_words(cell))
+
 
 def cell_words(text: str) -> list[str]:
     """The `cell_words` of a cell, or some of them, as a person types them: what stands between commas outside lists."""
@@ -163,6 +171,15 @@ def cell_words(text: str) -> list[str]:
         else:
             words[-1] += letter
     return [word.strip() for word in words if word.strip()]
+
+
+def _name_and_value(word: str) -> tuple[str, Any]:
+    """Of a word of `cell_words`; a number as a number, however it is written: 1e-4, .0001."""
+    name, _, value = (each.strip() for each in word.partition("="))
+    for read in (json.loads, float):
+        with suppress(ValueError):
+            return name, read(value)
+    return name, value
 
 
 @dataclass(frozen=True)
