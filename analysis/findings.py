@@ -98,3 +98,16 @@ class Findings:
     def quality(self) -> pd.DataFrame:
         """Means of the full scores at the last epoch that all arms of a cell have (see `quality.summarise`)."""
         return quality.summarise(quality.latest(quality.full_scores(self.results)))
+
+    @cached_property
+    def channels(self) -> dict[str, pd.DataFrame]:
+        """By cell with full scores: see `quality.channel_means`, at the epoch of `quality`."""
+        last = self.quality.drop_duplicates("cell")
+        places = zip(last["cell"], last["epoch"], strict=True)
+        return {cell: quality.channel_means(self.results, cell, epoch) for cell, epoch in places}
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """See `Results.unread`, of every table behind the pages and figures: they are read for it."""
+        _ = self.trials, self.updates, self.quality, self.channels
+        return self.results.unread

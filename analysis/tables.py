@@ -99,8 +99,7 @@ CANDIDATES = pa.schema(
     ]
 )
 
-
-# key of its schema's metadata: what the search minimises, loss | log_mmd; missing in older results
+# key of the metadata of CANDIDATES: what the search minimises, loss | log_mmd; missing in older results
 OBJECTIVE_KEY = b"gains.objective"
 
 
