@@ -1,6 +1,5 @@
 """The figures of a study by name, and by their number in arXiv 2504.08728."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis import export, figures
 from analysis.effects import Comparison
-from analysis.errors import ResultsError
+from analysis.errors import ResultsError, nearest
 from analysis.findings import Findings
 from analysis.inference import Interval
 from analysis.micrographs import contact_sheet
@@ -47,10 +46,8 @@ def name_of(which: str) -> str:
     for name, entry in CATALOGUE.items():
         if which in (name, str(entry.number)):
             return name
-    near = difflib.get_close_matches(which, CATALOGUE, 1)
-    guess = f" (did you mean {near[0]}?)" if near else ""
     choices = ", ".join(f"{each.number} or {name}" if each.number else name for name, each in CATALOGUE.items())
-    raise ResultsError(f"--figure {which}: no such figure{guess}; there are: {choices}")
+    raise ResultsError(f"--figure {which}: no such figure{nearest(which, CATALOGUE)}; there are: {choices}")
 
 
 def improvements(results: Results, comparison: Comparison) -> pd.DataFrame:
