@@ -210,8 +210,7 @@ def _horizon(cells: pd.DataFrame) -> int | None:
 
     The longest at which every cell has an effect from half of the pairs it can have (an interval, where nothing is
     paired), so that the first at a new horizon does not replace a whole study; while there is none, the longest with
-    any effect. A cell that lost all its
-    pairs to failures holds back none.
+    any effect. A cell that lost all its pairs to failures holds back none.
     """
     known = cells["d"].astype(float).notna()
     hopeless = (cells["planned"] > 0) & (cells["failed"] == cells["planned"])
