@@ -149,7 +149,9 @@ def trial_counts(results: Results) -> str:
 
 
 def summary(results: Results, baseline: str | None = None) -> str:
-    """Three to ten plain lines for a terminal: the answer, the effect per cell, the win rate, the trials.
+    """A few plain lines for a terminal: the trials, the answer, effects per cell and win rates of the first arm.
+
+    At most two arms have an answer here, and SUMMARY_CELLS cells an effect: the report has them all.
 
     Raises ResultsError where the study has no arm of the baseline's name.
     """

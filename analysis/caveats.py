@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.effects import Comparison
 from analysis.inference import Interval
-from analysis.power import smallest_p, smallest_p_over_cells
+from analysis.power import smallest_p
 from analysis.results import Results
 from analysis.wording import interval_text, p_text, plural
 
@@ -58,9 +58,7 @@ def _few(comparison: Comparison, cells: pd.DataFrame) -> list[str]:
     if not comparison.pooled:
         said.append("One cell says nothing about other latent dimensions or image counts.")
     elif (count := max(each.count for each in comparison.pooled.values())) < 6:
-        said.append(
-            f"{count} cells are few: a sign test over cells cannot go below p = {smallest_p_over_cells(count):.2g}."
-        )
+        said.append(f"{count} cells are few: a sign test over cells cannot go below p = {smallest_p(count):.2g}.")
     return said
 
 

@@ -8,12 +8,11 @@ Eq. 10   relative improvement (MMD_B - MMD_Q) / MMD_Q = exp(d) - 1; all inferenc
 """
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
 
-from analysis.errors import ResultsError
+from analysis.errors import ResultsError, nearest
 from analysis.final_scores import FAILURES, final_scores
 from analysis.inference import Interval, binomial_p, clopper_pearson, holm
 from analysis.pairs import cell_effects, pair_up
@@ -173,9 +172,10 @@ def known_arm(results: Results, arm: str | None) -> str:
     if arm is None:
         return results.plan.baseline
     if arm not in results.plan.arms:
-        near = get_close_matches(arm, results.plan.arms, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ResultsError(f"{arm}: {results.plan.study} has no such arm{hint} (it has {', '.join(results.plan.arms)})")
+        known = results.plan.arms
+        raise ResultsError(
+            f"{arm}: {results.plan.study} has no such arm{nearest(arm, known)}; it has: {', '.join(known)}"
+        )
     return arm
 
 
@@ -210,8 +210,7 @@ def _horizon(cells: pd.DataFrame) -> int | None:
 
     The longest at which every cell has an effect from half of the pairs it can have (an interval, where nothing is
     paired), so that the first at a new horizon does not replace a whole study; while there is none, the longest with
-    any effect. A cell that lost all its
-    pairs to failures holds back none.
+    any effect. A cell that lost all its pairs to failures holds back none.
     """
     known = cells["d"].astype(float).notna()
     hopeless = (cells["planned"] > 0) & (cells["failed"] == cells["planned"])

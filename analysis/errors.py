@@ -1,5 +1,8 @@
 """The exceptions for results that cannot be read."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class ResultsError(ValueError):
     """A results folder or file cannot be analysed; the message says which, why, and the way out."""
@@ -7,3 +10,9 @@ class ResultsError(ValueError):
 
 class UnreachableError(ResultsError):
     """The place of the results does not answer: that says nothing about the results themselves."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """' (did you mean x?)' or ''."""
+    near = get_close_matches(name, list(allowed), 1)
+    return f" (did you mean {near[0]}?)" if near else ""

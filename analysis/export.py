@@ -13,7 +13,6 @@ full_scores   planned trial, prior, scored epoch and score
 quality       arm, cell, prior, epoch and score
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -190,22 +189,25 @@ def updates(results: Results) -> pd.DataFrame:
     return whole[_UPDATES]
 
 
-FRAMES: dict[str, Callable[[Results], pd.DataFrame]] = {
-    "trials": trials,
-    "curves": curves,
-    "channels": channels,
-    "final_scores": lambda results: compare(results).scores,
-    "pairs": lambda results: compare(results).pairs,
-    "effects": lambda results: compare(results).cells,
-    "wins": lambda results: compare(results).wins,
-    "updates": updates,
-    "full_scores": full_scores,
-    "quality": lambda results: summarise(full_scores(results)),
-}
+def frames(results: Results) -> dict[str, pd.DataFrame]:
+    """Every frame by its name."""
+    comparison, scores = compare(results), full_scores(results)
+    return {
+        "trials": trials(results),
+        "curves": curves(results),
+        "channels": channels(results),
+        "final_scores": comparison.scores,
+        "pairs": comparison.pairs,
+        "effects": comparison.cells,
+        "wins": comparison.wins,
+        "updates": updates(results),
+        "full_scores": scores,
+        "quality": summarise(scores),
+    }
 
 
 def export_tables(results: Results, folder: Path) -> list[Path]:
-    """Write every frame of FRAMES, and `columns` that explains them all, as `folder`/NAME.csv and NAME.parquet.
+    """Write every one of `frames`, and `columns` that explains them all, as `folder`/NAME.csv and NAME.parquet.
 
     Both formats keep every digit. The folder is made where it is missing; one that cannot be is a ResultsError.
     """
@@ -213,13 +215,13 @@ def export_tables(results: Results, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ResultsError(f"{folder}: cannot be made a folder ({error.strerror})") from None
-    frames = {name: make(results) for name, make in FRAMES.items()}
-    frames["columns"] = pd.DataFrame(
-        [(name, column, MEANINGS.get(str(column), "")) for name, frame in frames.items() for column in frame.columns],
+    tables = frames(results)
+    tables["columns"] = pd.DataFrame(
+        [(name, column, MEANINGS.get(str(column), "")) for name, each in tables.items() for column in each.columns],
         columns=["frame", "column", "meaning"],
     )
     written = []
-    for name, frame in frames.items():
+    for name, frame in tables.items():
         for suffix in FORMATS:
             written.append(folder / f"{name}{suffix}")
             write_frame(frame, written[-1])

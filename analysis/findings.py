@@ -9,6 +9,7 @@ from analysis.confirm import confirmed
 from analysis.effects import Comparison, compare
 from analysis.figures import arm_colours, smooth
 from analysis.gains import GainsSearch, read_gains
+from analysis.ink import INK
 from analysis.published import PUBLISHED, Published
 from analysis.qpu_runs import QpuRun, qpu_runs
 from analysis.results import Results
@@ -42,6 +43,10 @@ class Findings:
     def colours(self) -> dict[str, str]:
         """The one colour of every arm."""
         return arm_colours(self.plan.arms)
+
+    def colour(self, run: QpuRun) -> str:
+        """That of the arm of a final trial; ink where the plan has no such arm."""
+        return self.colours.get(run.described["arm"], INK)
 
     @cached_property
     def published(self) -> tuple[str, Published] | None:
@@ -93,3 +98,16 @@ class Findings:
     def quality(self) -> pd.DataFrame:
         """Means of the full scores at the last epoch that all arms of a cell have (see `quality.summarise`)."""
         return quality.summarise(quality.latest(quality.full_scores(self.results)))
+
+    @cached_property
+    def channels(self) -> dict[str, pd.DataFrame]:
+        """By cell with full scores: see `quality.channel_means`, at the epoch of `quality`."""
+        last = self.quality.drop_duplicates("cell")
+        places = zip(last["cell"], last["epoch"], strict=True)
+        return {cell: quality.channel_means(self.results, cell, epoch) for cell, epoch in places}
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """See `Results.unread`, of every table behind the pages and figures: they are read for it."""
+        _ = self.trials, self.updates, self.quality, self.channels
+        return self.results.unread

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from analysis.errors import ResultsError, UnreachableError
 from analysis.location import Place, read_parquet
-from analysis.tables import CANDIDATES, CYCLES
+from analysis.tables import CANDIDATES, CYCLES, OBJECTIVE_KEY
 
 GAINS = ("a", "c", "A", "alpha", "gamma")
+_OBJECTIVES = {"loss": "final loss", "log_mmd": "log MMD"}
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,7 @@ class GainsSearch:
     candidates: pd.DataFrame  # CANDIDATES
     cycles: pd.DataFrame  # CYCLES; empty until the search has come to its end
     found: dict[str, Any] | None  # gains.json; None until then
-
-    @property
-    def objective(self) -> str:
-        """What was minimised, in words."""
-        return "log MMD" if self.found is not None and self.found["objective"] == "log_mmd" else "final loss"
+    objective: str  # what is minimised, in words
 
 
 def read_gains(folder: Place) -> GainsSearch | None:
@@ -34,22 +31,24 @@ def read_gains(folder: Place) -> GainsSearch | None:
     if not (home / "candidates.parquet").exists():
         return None
     try:
-        candidates = _table(home / "candidates.parquet", CANDIDATES)
-        if not (home / "gains.json").exists():
-            return GainsSearch(candidates, CYCLES.empty_table().to_pandas(), None)
-        cycles = _table(home / "cycles.parquet", CYCLES)
-        found = json.loads((home / "gains.json").read_text())
-        if not (isinstance(found, dict) and found["schema"] == 1):
-            raise ValueError("another schema")
+        tried = _table(home / "candidates.parquet", CANDIDATES)
+        objective = (tried.schema.metadata or {}).get(OBJECTIVE_KEY, b"").decode()
+        cycles, found = CYCLES.empty_table(), None
+        if (home / "gains.json").exists():
+            cycles = _table(home / "cycles.parquet", CYCLES)
+            found = json.loads((home / "gains.json").read_text())
+            if not (isinstance(found, dict) and found["schema"] == 1):
+                raise ValueError("another schema")
+            objective = objective or found["objective"]
     except UnreachableError:
         raise
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         first = str(error).partition("\n")[0]
         raise ResultsError(f"{home}: is damaged ({first}); the command `study gains` writes it anew") from None
-    return GainsSearch(candidates, cycles, found)
+    return GainsSearch(tried.to_pandas(), cycles.to_pandas(), found, _OBJECTIVES.get(objective, "objective"))
 
 
-def _table(path: Place, schema: pa.Schema) -> pd.DataFrame:
-    """A table of just these columns; KeyError where one is missing."""
-    frame: pd.DataFrame = read_parquet(path, lambda file: file.read().select(schema.names).cast(schema)).to_pandas()
-    return frame
+def _table(path: Place, schema: pa.Schema) -> pa.Table:
+    """A table of just these columns, with the file's metadata; KeyError where one is missing."""
+    table = read_parquet(path, lambda file: file.read().select(schema.names))
+    return table.cast(schema.with_metadata(table.schema.metadata))

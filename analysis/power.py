@@ -13,7 +13,7 @@ Variance of d in one cell: 2 s^2 (1 - rho) / pairs, or 2 s^2 / replicates withou
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from math import comb, inf, log, nan, sqrt
+from math import inf, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -106,40 +106,12 @@ def cells_needed(
     return _fewest(lambda count: count > 1 and Design(replicates, count, paired).power(d, spread, alpha) >= power)
 
 
-def sign_test_power(rate: float, count: int, alpha: float = ALPHA) -> float:
-    """Chance that the exact two-sided sign test of `count` cells or pairs has p < alpha if the win rate is `rate`."""
-    from scipy import stats
+def smallest_p(count: int) -> float:
+    """Smallest two-sided p of a sign or sign-flip test of so many pairs of a cell, or of cell means: 5 0.0625, 6 0.031.
 
-    needed = wins_needed(count, alpha)
-    if needed is None:
-        return 0.0
-    return float(stats.binom.sf(needed - 1, count, rate) + stats.binom.cdf(count - needed, count, rate))
-
-
-def wins_needed(count: int, alpha: float = ALPHA) -> int | None:
-    """Fewest wins of `count` with an exact two-sided p < alpha (9 of 10); None where even all wins are not enough."""
-    tail, needed = 0, None
-    for wins in range(count, count // 2, -1):
-        tail += comb(count, wins)
-        if 2 * tail / 2**count >= alpha:
-            break
-        needed = wins
-    return needed
-
-
-def smallest_p(pairs: int) -> float:
-    """Smallest two-sided p that a sign or sign-flip test of one cell can reach: 5 pairs 0.0625, 6 pairs 0.031."""
-    return min(1.0, 2.0 ** (1 - pairs))
-
-
-def smallest_p_over_cells(cells: int) -> float:
-    """The same of the tests over cell means, however many pairs each cell has."""
-    return smallest_p(cells)
-
-
-def smallest_rank_p(first: int, second: int) -> float:
-    """Smallest two-sided p of a rank test without pairs: 5 against 5 0.0079, 1 against 20 0.095."""
-    return min(1.0, 2 / comb(first + second, first))
+    Over cells it does not matter how many pairs each has.
+    """
+    return min(1.0, 2.0 ** (1 - count))
 
 
 def pilot(cells: Iterable[ArrayLike]) -> Spread:
@@ -165,11 +137,6 @@ def pilot(cells: Iterable[ArrayLike]) -> Spread:
     within = np.mean([2 * variance * (1 - rho) / len(each) for each in logs if len(each)])
     between = float(np.var(means, ddof=1) - within) if len(means) > 1 else 0.0
     return Spread(sqrt(variance), min(1.0, max(-1.0, rho)), sqrt(max(0.0, between)))
-
-
-def log_ratio(percent: float) -> float:
-    """d of a relative improvement (Eq. 10) in per cent; NaN at -100 % and below, which no MMD reaches."""
-    return log(1 + percent / 100) if percent > -100 else nan
 
 
 def _fewest(enough: Callable[[int], bool]) -> int | None:

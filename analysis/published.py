@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.inference import binomial_p, clopper_pearson
+from analysis.wording import p_text
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Published:
         low, high = clopper_pearson(self.wins, self.cells)
         return (
             f"{span}, {self.wins} of {self.cells} cells positive (95 % interval {100 * low:.0f} % to "
-            f"{100 * high:.0f} %, two-sided p = {binomial_p(self.wins, self.cells):.2g})"
+            f"{100 * high:.0f} %, two-sided {p_text(binomial_p(self.wins, self.cells))})"
         )
 
 

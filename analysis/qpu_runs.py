@@ -35,6 +35,17 @@ class QpuRun:
         return self.folder.name
 
     @property
+    def hardware(self) -> bool:
+        """Whether a real machine measures its circuits: neither a simulator nor a rehearsal."""
+        return str(self.described["backend"]).startswith("qpu.")
+
+    @property
+    def begun(self) -> str:
+        """When it was started or, where that is not recorded, ordered first: ISO 8601 UTC; empty where unknown."""
+        started = self.record.attempts[0]["start"] if self.record and self.record.attempts else None
+        return str(started or (self.journal or {}).get("first_order") or "")
+
+    @property
     def epoch(self) -> int:
         """The last epoch of its curve."""
         return 0 if self.curve is None else pc.max(self.curve["epoch"]).as_py() or 0
@@ -62,13 +73,13 @@ class QpuRun:
 
 
 def qpu_runs(results: Results) -> list[QpuRun]:
-    """All final trials that have begun, by name; a damaged one is left out."""
+    """All final trials that have begun, those on hardware first, then the latest first; a damaged one is left out."""
     home = results.folder / "qpu"
     if not home.is_dir():
         return []
     folders: list[Place] = sorted(home.iterdir(), key=str)
     found = [_read(folder) for folder in folders if (folder / "qpu.json").is_file()]
-    return [run for run in found if run is not None]
+    return sorted(filter(None, found), key=lambda run: (run.hardware, run.begun), reverse=True)
 
 
 def placed(run: QpuRun, results: Results) -> SingleRun | str:

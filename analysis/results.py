@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.errors import ResultsError, UnreachableError
 from analysis.location import Place, Remote, locate
-from analysis.tables import Plan, TrialRecord, cell_words, read_curve, read_images, read_plan, read_scores, read_trial
+from analysis.tables import Plan, TrialRecord, read_curve, read_images, read_plan, read_scores, read_trial
 
 SCORED = ["epoch", "mmd_v", "mmd_u", "floor_v", "floor_u"]  # what is read of every curve
 _REMOTE_READERS = 32  # requests at once: their time is spent waiting
@@ -80,6 +81,7 @@ class Results:
     curves: dict[str, pa.Table]  # by key, the columns SCORED of every trial that has written a curve
     damaged: dict[str, str]  # by key: what is wrong with the trial's files, and the way out
     unread: dict[str, str] = field(default_factory=dict)  # the same of what is read later: see `columns`, `full_scores`
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))  # when a trial that is silent counts as dead
 
     def status(self, key: str) -> str:
         """pending | running | done | failed | damaged."""
@@ -93,7 +95,7 @@ class Results:
         if record.horizon >= max(self.plan.horizons):
             return "done"
         # a plan that got a longer horizon makes a finished trial unfinished again
-        return "running" if record.status == "running" else "pending"
+        return "running" if record.status == "running" and record.alive(self.now) else "pending"
 
     @property
     def cells(self) -> list[str]:
@@ -102,8 +104,7 @@ class Results:
 
     def only(self, cell: str) -> "Results":
         """The same results, of the cells that have all grid values of `cell`: latent_dim=8,images=256."""
-        wanted = set(cell_words(cell))
-        trials = [trial for trial in self.plan.trials if wanted <= {*trial.cell_words, trial.cell_name}]
+        trials = [trial for trial in self.plan.trials if trial.fits(cell)]
         if not trials:
             raise ResultsError(f"no cell fits {cell}; {self.folder} has: {'; '.join(self.cells)}")
         return replace(self, plan=replace(self.plan, trials=trials))
@@ -151,15 +152,16 @@ class Results:
         return Images.of(self.folder / "trials" / key)
 
 
-def load(folder: str | Place) -> Results:
+def load(folder: str | Place, *, now: datetime | None = None) -> Results:
     """The results of the study whose folder is `<results>/<study>`, finished or half finished.
 
     The folder is a local path or a URI (s3://bucket/results/ferrite). A damaged trial is named in `Results.damaged`
-    and left out; a folder without a plan is a ResultsError.
+    and left out; a folder without a plan is a ResultsError. A trial that is silent at `now`, the time of the call by
+    default, is not running.
     """
     folder = locate(folder)
     plan = read_plan(folder)
-    results = Results(folder, plan, {}, {}, {})
+    results = Results(folder, plan, {}, {}, {}, now=now or datetime.now(UTC))
     keys = list(dict.fromkeys(trial.key for trial in plan.trials))
     trials = folder / "trials"
     listed = trials.listed() if isinstance(trials, Remote) else None

@@ -12,7 +12,9 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -97,6 +99,9 @@ CANDIDATES = pa.schema(
     ]
 )
 
+# key of the metadata of CANDIDATES: what the search minimises, loss | log_mmd; missing in older results
+OBJECTIVE_KEY = b"gains.objective"
+
 
 CYCLES = pa.schema(
     [
@@ -147,6 +152,13 @@ class PlannedTrial:
         """name=value of each grid key; a value that is no word is written as JSON, which a study file reads too."""
         return [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in self.cell.items()]
 
+    def fits(self, cell: str) -> bool:
+        """Whether the trial's cell has all grid values of `cell`, such as train.learning_rate=1e-4,images=256."""
+        if cell == self.cell_name:
+            return True
+        own = [_name_and_value(word) for word in self.cell_words]
+        return all(_name_and_value(word) in own for word in cell_words(cell))
+
 
 def cell_words(text: str) -> list[str]:
     """The `cell_words` of a cell, or some of them, as a person types them: what stands between commas outside lists."""
@@ -158,6 +170,15 @@ def cell_words(text: str) -> list[str]:
         else:
             words[-1] += letter
     return [word.strip() for word in words if word.strip()]
+
+
+def _name_and_value(word: str) -> tuple[str, Any]:
+    """Of a word of `cell_words`; a number as a number, however it is written: 1e-4, .0001."""
+    name, _, value = (each.strip() for each in word.partition("="))
+    for read in (json.loads, float):
+        with suppress(ValueError):
+            return name, read(value)
+    return name, value
 
 
 @dataclass(frozen=True)
@@ -215,6 +236,7 @@ def read_plan(folder: Place) -> Plan:
 
 
 STATUSES = ("running", "done", "failed")
+STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 PER_ATTEMPT = ("git", "packages", "gpu")  # what attempts at one trial may differ in
 
 
@@ -241,6 +263,12 @@ class TrialRecord:
     mmd_v: float | None = None  # of the last scored epoch
     floor_v: float | None = None
     horizons: list[int] | None = None  # at which it was scored in full; None in older results
+
+    def alive(self, now: datetime) -> bool:
+        """Whether the last attempt may still run: its end is not recorded, and it was seen within STALE_S."""
+        if not self.attempts or self.attempts[-1].get("ended"):
+            return False
+        return (now - datetime.fromisoformat(self.attempts[-1]["last_seen"])).total_seconds() < STALE_S
 
     @property
     def origins(self) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from math import expm1
 
-from analysis.power import POWER, Design, Spread, smallest_p, smallest_p_over_cells
+from analysis.power import POWER, Design, Spread, smallest_p
 from study.ledger import checkpointed
 from study.memory import peak_bytes
 from study.nodes import Node, slots
@@ -187,9 +187,7 @@ def describe_power(study: Study) -> list[str]:
             f"{_EXACT_TEST_PAIRS} pairs; here p is {smallest_p(pairs):.2g} at least"
         )
     if cells > 1:
-        lines.append(
-            f"over {cells} cells the smallest p of such a test is 2/2^{cells} = {smallest_p_over_cells(cells):.2g}"
-        )
+        lines.append(f"over {cells} cells the smallest p of such a test is 2/2^{cells} = {smallest_p(cells):.2g}")
     return lines
 
 

@@ -20,7 +20,6 @@ from study.lease import Lease
 from study.processes import place, runs
 from study.storage import Folder, Place, Storage, storage_of
 
-STALE_S = 300  # a running trial that has not been seen for so long is taken for dead
 LOST_ATTEMPTS = 3  # so many in a row without a new checkpoint are a failure
 
 _T = TypeVar("_T")
@@ -210,11 +209,10 @@ class Ledger:
             places.setdefault(each.key, []).append({"arm": each.arm, "cell": each.cell, "replicate": each.replicate})
         self.storage.write("plan.json", _json({"schema": tables.SCHEMA, **vars(plan), "trials": places}))
 
-    def write_candidates(self, rows: Sequence[dict[str, Any]]) -> None:
-        """candidates.parquet of the search of SPSA's gains."""
-        self.storage.write(
-            "gains/candidates.parquet", _parquet(pa.Table.from_pylist(list(rows), schema=tables.CANDIDATES))
-        )
+    def write_candidates(self, rows: Sequence[dict[str, Any]], objective: str) -> None:
+        """candidates.parquet of the search of SPSA's gains, which minimises the objective: loss | log_mmd."""
+        schema = tables.CANDIDATES.with_metadata({tables.OBJECTIVE_KEY: objective})
+        self.storage.write("gains/candidates.parquet", _parquet(pa.Table.from_pylist(list(rows), schema=schema)))
 
     def write_gains(self, found: dict[str, Any], cycles: Sequence[dict[str, Any]]) -> None:
         """What the search found: cycles.parquet, then gains.json."""
@@ -293,16 +291,14 @@ def _state(record: tables.TrialRecord | None, longest: int) -> str:
         return "failed"
     if record.horizon >= longest:
         return "done"
-    return "running" if record.status == "running" and record.attempts and _alive(record.attempts[-1]) else "pending"
+    return "running" if record.status == "running" and _alive(record) else "pending"
 
 
-def _alive(attempt: dict[str, Any]) -> bool:
-    if attempt.get("ended"):
-        return False
-    if attempt.get("place") == place() and not runs(attempt["process"]):
-        return False
-    seen = datetime.fromisoformat(attempt["last_seen"])
-    return (datetime.now(UTC) - seen).total_seconds() < STALE_S
+def _alive(record: tables.TrialRecord) -> bool:
+    last = record.attempts[-1] if record.attempts else {}
+    if last.get("place") == place() and not last.get("ended"):
+        return runs(last["process"])  # however long it is silent: one update event on a simulator takes minutes
+    return record.alive(datetime.now(UTC))
 
 
 def _now() -> str:

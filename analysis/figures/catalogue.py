@@ -1,6 +1,5 @@
 """The figures of a study by name, and by their number in arXiv 2504.08728."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis import export, figures
 from analysis.effects import Comparison
-from analysis.errors import ResultsError
+from analysis.errors import ResultsError, nearest
 from analysis.findings import Findings
 from analysis.inference import Interval
 from analysis.micrographs import contact_sheet
@@ -47,10 +46,8 @@ def name_of(which: str) -> str:
     for name, entry in CATALOGUE.items():
         if which in (name, str(entry.number)):
             return name
-    near = difflib.get_close_matches(which, CATALOGUE, 1)
-    guess = f" (did you mean {near[0]}?)" if near else ""
     choices = ", ".join(f"{each.number} or {name}" if each.number else name for name, each in CATALOGUE.items())
-    raise ResultsError(f"--figure {which}: no such figure{guess}; there are: {choices}")
+    raise ResultsError(f"--figure {which}: no such figure{nearest(which, CATALOGUE)}; there are: {choices}")
 
 
 def improvements(results: Results, comparison: Comparison) -> pd.DataFrame:
@@ -155,7 +152,7 @@ def _wins(findings: Findings) -> Drawn:
     return Drawn(figures.wins_figure(frame, colours=findings.colours, published=findings.published), frame)
 
 
-def final_trial_figure(findings: Findings, run: QpuRun, colour: str) -> Drawn:
+def final_trial_figure(findings: Findings, run: QpuRun) -> Drawn:
     """A final trial among the baseline's runs of its cell (Fig. 5)."""
     baseline, epochs = findings.plan.baseline, findings.epochs
     rivals = epochs[(epochs["arm"] == baseline) & (epochs["cell"] == run.described["cell_name"])]
@@ -165,7 +162,7 @@ def final_trial_figure(findings: Findings, run: QpuRun, colour: str) -> Drawn:
         both,
         arm=run.name,
         baseline=baseline,
-        colours={**findings.colours, run.name: colour},
+        colours={**findings.colours, run.name: findings.colour(run)},
         updates=[epoch for epoch in run.described["update_epochs"] if epoch <= run.epoch],
         title=run.described["cell_name"],
         window=window,
@@ -174,10 +171,10 @@ def final_trial_figure(findings: Findings, run: QpuRun, colour: str) -> Drawn:
 
 
 def _qpu(findings: Findings) -> Drawn:
-    """The last final trial on a machine, else an arm with one run."""
-    if begun := [run for run in findings.qpu_runs if run.epoch and run.journal]:
-        return final_trial_figure(findings, begun[-1], findings.colours[begun[-1].described["arm"]])
-    return one_arm_figure(findings)
+    """The latest final trial on hardware, else the latest rehearsal, else an arm with one run."""
+    begun = (run for run in findings.qpu_runs if run.epoch and (run.hardware or run.journal))
+    first = next(begun, None)
+    return one_arm_figure(findings) if first is None else final_trial_figure(findings, first)
 
 
 def one_arm_figure(findings: Findings) -> Drawn:

@@ -22,7 +22,7 @@ def entropy_figure(frame: pd.DataFrame, *, colours: dict[str, str], last: int) -
     """
     known = frame[np.isfinite(frame["entropy_bits"].astype(float))]
     if known.empty:
-        return blank_figure("No code entropy yet: no arm has trained its prior, or its backend cannot tell.")
+        return blank_figure("No code entropy yet: no arm has trained its prior.")
     cells = list(dict.fromkeys(frame["cell"]))
     with styled():
         figure, grid = panels(cells, PANEL if len(cells) == 1 else (3.8, 2.7))

@@ -8,6 +8,7 @@ from analysis.figures.style import REFERENCE, blank_figure, styled
 from analysis.inference import binomial_p, clopper_pearson
 from analysis.ink import INK
 from analysis.published import Published
+from analysis.wording import p_text
 
 
 def wins_figure(
@@ -36,8 +37,7 @@ def wins_figure(
             axes.barh(y, 100 * wins / count, 0.6, color=colour, alpha=0.55, linewidth=0)
             axes.hlines(y, 100 * low, 100 * high, INK, linewidth=1.4)
             axes.plot(100 * wins / count, y, "|", color=INK, ms=9, mew=1.6)
-            shown = "< 0.001" if p < 0.001 else f"= {p:.2g}"
-            axes.text(102, y, f"{wins} of {count}, p {shown}", va="center", fontsize=8)
+            axes.text(102, y, f"{wins} of {count}, {p_text(p)}", va="center", fontsize=8)
         axes.axvline(50, color=INK, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(rows)), [row[0] for row in rows])
         axes.set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5), xticks=[0, 25, 50, 75, 100])

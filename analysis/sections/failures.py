@@ -17,7 +17,7 @@ def values(findings: Findings) -> dict[str, Any]:
 
 def _failures(findings: Findings) -> list[dict[str, Any]]:
     results, scores = findings.results, findings.comparison.scores
-    unusable = broken_values(results)
+    unusable, unread = broken_values(results), findings.unread
     broken = scores[scores["state"].isin(["invalid", "unscored"])]
     rows = []
     for trial in results.plan.trials:
@@ -39,8 +39,8 @@ def _failures(findings: Findings) -> list[dict[str, Any]]:
             cause = record.cause or {}
             causes.append(str(cause.get("error", "no cause recorded")))
             log = str(cause.get("log") or "")
-        if trial.key in results.unread:
-            causes.append(results.unread[trial.key])
+        if trial.key in unread:
+            causes.append(unread[trial.key])
         causes += [f"warning at {each}" for each in (record.warnings if record is not None else [])]
         if causes:
             rows.append({"trial": trial, "record": record, "cause": "; ".join(causes), "log": log})

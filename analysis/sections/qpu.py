@@ -24,7 +24,6 @@ def _run(findings: Findings, run: QpuRun) -> dict[str, Any]:
     plan, journal = findings.plan, run.journal
     found = placed(run, findings.results)
     place = found if isinstance(found, SingleRun) else None
-    colour = findings.colours.get(run.described["arm"], "#000000")
     losses = run.losses()
     return {
         "name": run.name,
@@ -34,9 +33,9 @@ def _run(findings: Findings, run: QpuRun) -> dict[str, Any]:
         "horizon": max(plan.horizons),
         "place": place,
         "reason": "" if place else found,
-        "curve": _curve(findings, run, colour) if run.epoch else None,
+        "curve": _curve(findings, run) if run.epoch else None,
         "losses": picture(
-            losses_figure(losses, colour=colour, update_epochs=run.described["update_epochs"]),
+            losses_figure(losses, colour=findings.colour(run), update_epochs=run.described["update_epochs"]),
             f"Loss of every SPSA evaluation, {run.name}",
         )
         if len(losses)
@@ -48,12 +47,10 @@ def _run(findings: Findings, run: QpuRun) -> dict[str, Any]:
     }
 
 
-def _curve(findings: Findings, run: QpuRun, colour: str) -> Picture:
+def _curve(findings: Findings, run: QpuRun) -> Picture:
     from analysis.figures.catalogue import final_trial_figure
 
-    return picture(
-        final_trial_figure(findings, run, colour).figure, f"{run.name} among the runs of {findings.plan.baseline}"
-    )
+    return picture(final_trial_figure(findings, run).figure, f"{run.name} among the runs of {findings.plan.baseline}")
 
 
 def _images(run: QpuRun) -> Picture | None:

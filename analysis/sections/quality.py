@@ -28,7 +28,7 @@ def values(findings: Findings) -> dict[str, Any]:
             for name, about in quality.QUALITY.items()
             if name in floors
         ]
-        channels = quality.channel_means(findings.results, str(cell), int(str(epoch)))
+        channels = findings.channels[str(cell)]
         means = channels.groupby(["channel", "arm"], sort=False)["value"].mean().to_dict()
         for name, floor in channels.groupby("channel", sort=False)["floor"].mean().items():
             about = {

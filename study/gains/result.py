@@ -70,7 +70,8 @@ def write_candidates(ledger: Ledger, search: Search) -> None:
                 "cause": each.cause,
             }
             for each in search.tried()
-        ]
+        ],
+        search.settings.objective,
     )
 
 

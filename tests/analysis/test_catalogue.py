@@ -188,6 +188,15 @@ def test_only_some_cells(results):
         results.only("latent_dim=9")
 
 
+@pytest.mark.parametrize("typed", ["1e-4", "0.0001", ".0001", "1.0E-4"])
+def test_a_grid_value_may_be_typed_in_any_way_that_is_that_number(written, typed):
+    grid = [{"connectivity": word, "train.learning_rate": rate} for word in ("full", "8") for rate in (1e-4, 1e-5)]
+    results = load(written(cells=grid, images=False))
+    assert results.only(f"train.learning_rate={typed}").cells == [results.cells[0], results.cells[2]]
+    assert results.only(f"train.learning_rate = {typed}, connectivity=full").cells == results.cells[:1]
+    assert [results.only(cell).cells for cell in results.cells] == [[cell] for cell in results.cells]
+
+
 def test_images_are_of_a_replicate_that_all_arms_have_finished(written):
     unfinished = {("qcbm", 0, 0): ("failed", 25), ("bernoulli", 0, 1): ("running", 30)}
     shown = image_sheet(load(written(statuses=unfinished)), "latent_dim=8, images=256").frame

@@ -12,7 +12,7 @@ import analysis
 from analysis.errors import ResultsError
 from analysis.figures.catalogue import draw
 from analysis.gains import GAINS, read_gains
-from analysis.tables import CANDIDATES, CYCLES
+from analysis.tables import CANDIDATES, CYCLES, OBJECTIVE_KEY
 
 COUNT = 12
 NUMBERS = np.arange(COUNT)
@@ -21,8 +21,12 @@ PRUNED = {3, 4}
 GAIN = {"a": 0.5, "c": 0.2, "A": 10.0, "alpha": 0.602, "gamma": 0.101}
 
 
-def plant(folder: Path, *, finished: bool = True, low: float | None = 0.1, front: bool = False) -> Path:
-    """A search of a, c and A in a study's folder; `low` is the lower end of the improvement's interval."""
+def plant(folder: Path, *, finished: bool = True, low: float | None = 0.1, front: bool = False,
+          objective: str | None = "loss") -> Path:  # fmt: skip
+    """A search of a, c and A in a study's folder; `low` is the lower end of the improvement's interval.
+
+    An `objective` of None is a search of older results, whose candidates do not say it.
+    """
     home = folder / "gains"
     home.mkdir(exist_ok=True)
     rows = [
@@ -44,7 +48,8 @@ def plant(folder: Path, *, finished: bool = True, low: float | None = 0.1, front
         }
         for number in range(COUNT)
     ]
-    pq.write_table(pa.Table.from_pylist(rows, schema=CANDIDATES), home / "candidates.parquet")
+    schema = CANDIDATES if objective is None else CANDIDATES.with_metadata({OBJECTIVE_KEY: objective})
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), home / "candidates.parquet")
     if not finished:
         return folder
     cycles = [
@@ -58,7 +63,7 @@ def plant(folder: Path, *, finished: bool = True, low: float | None = 0.1, front
                    "best": -1.13, "best_error": 0.01, "calibrated": -0.63, "calibrated_error": 0.01,
                    "start_loss": 0.1}  # fmt: skip
     found = {"schema": 1, "gains": GAIN, "iterations": 50, "latent_dim": 6, "backend": "exact:aria-2", "shots": 256,
-             "objective": "loss", "improvement": improvement, "count_circuits": front,
+             "objective": objective or "loss", "improvement": improvement, "count_circuits": front,
              "chosen_by": {"candidate": 5, "objective": -2.1, "error": 0.1, "seeds": 4},
              "calibrated": {"gains": {**GAIN, "a": 0.01}, "iterations": 50},
              "importance": {"a": 0.7, "c": 0.2, "A": 0.1}, "checkpoint": {"trial": "k", "epoch": 20}}  # fmt: skip
@@ -109,6 +114,22 @@ def test_the_report_says_what_the_search_found(written, tmp_path, settings, said
     assert said in text
     assert "12 candidates: 9 done, 2 pruned, 1 failed" in text
     assert "Candidate 7 failed: the losses ran away" in text
+
+
+@pytest.mark.parametrize(
+    ("objective", "finished", "words"),
+    [
+        ("log_mmd", False, "log MMD"),
+        ("log_mmd", True, "log MMD"),
+        ("loss", False, "final loss"),
+        (None, True, "final loss"),
+        (None, False, "objective"),
+    ],
+)
+def test_a_search_says_what_it_minimises_while_it_runs(written, objective, finished, words):
+    found = read_gains(plant(written(images=False), objective=objective, finished=finished))
+    assert found is not None
+    assert found.objective == words
 
 
 def test_no_search_and_a_damaged_one(written):

@@ -13,9 +13,11 @@ from pyarrow.fs import LocalFileSystem
 
 from analysis.effects import compare
 from analysis.errors import ResultsError, UnreachableError
+from analysis.findings import Findings
 from analysis.location import Remote, RemoteTable, is_uri, locate
 from analysis.quality import full_scores
 from analysis.results import load
+from analysis.sections import failures
 from analysis.tables import read_curve, write_table
 from study.cli import main
 
@@ -44,7 +46,9 @@ def test_a_remote_damaged_trial_is_named(study):
 def break_page(path: Path, column: str) -> None:
     """Flip a bit of a column's values."""
     group = pq.read_metadata(path).row_group(0)
-    (chunk,) = (each for each in map(group.column, range(group.num_columns)) if each.path_in_schema == column)
+    (chunk,) = (
+        each for each in map(group.column, range(group.num_columns)) if each.path_in_schema.split(".")[0] == column
+    )
     content = bytearray(path.read_bytes())
     content[chunk.data_page_offset + chunk.total_compressed_size - 1] ^= 1
     path.write_bytes(content)
@@ -70,6 +74,18 @@ def test_a_broken_page_or_name_is_damage_of_one_file(written, where):
     assert set(found.damaged) == {page, name} and "page" in found.damaged[page]
     assert last not in found.full_scores() and set(found.unread) == {last}
     assert found.images(last) is None
+
+
+def test_failures_name_what_is_damaged_though_no_other_section_has_read_it(written):
+    home = written(scores=True)
+    keys = sorted(load(home).curves)[:4]
+    names = ("curve.parquet", "curve.parquet", "curve.parquet", "scores.parquet")
+    for key, name, column in zip(keys, names, ("seconds", "prior_entropy", "channel_floor_u", "value"), strict=True):
+        break_page(home / "trials" / key / name, column)
+    rows = failures.values(Findings(load(home)))["failures"]
+    assert {row["trial"].key: row["cause"].partition(": damaged")[0] for row in rows} == {
+        key: str(home / "trials" / key / name) for key, name in zip(keys, names, strict=True)
+    }
 
 
 def test_a_curve_replaced_between_two_requests_is_read_as_a_whole(study, monkeypatch):

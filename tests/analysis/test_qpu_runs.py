@@ -1,5 +1,6 @@
 """The final trial in the report, from the recorded rehearsal of the tests."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis import load
+from analysis.figures.catalogue import draw
 from analysis.findings import Findings
 from analysis.qpu_runs import placed, qpu_runs
 from analysis.report import render
@@ -60,6 +62,37 @@ def test_the_section(folder: Path) -> None:
     assert "15, 15, 15" in page  # orders, jobs, results
     assert "Charged, had it been IonQ&#39;s" in page or "Charged, had it been IonQ's" in page
     assert "qpu.aria-2" in page
+
+
+def copy_run(home: Path, name: str, backend: str, begun: str, arm: str = "qcbm") -> None:
+    """The recorded run once more, on another backend and at another time."""
+    run = home / "qpu" / name
+    shutil.copytree(RECORDED, run)
+    for file, values in (("qpu.json", {"backend": backend, "arm": arm}), ("journal.json", {"first_order": begun})):
+        (run / file).write_text(json.dumps(json.loads((run / file).read_text()) | values))
+
+
+def drawn(home: Path) -> str:
+    """The final trial of Fig. 5."""
+    (one,) = {*draw(load(home), "5").frame["arm"]} - {"bernoulli"}
+    return str(one)
+
+
+def test_the_latest_run_on_hardware_comes_first(folder: Path) -> None:
+    assert drawn(folder) == "rehearsal-1"
+    copy_run(folder, "rehearsal-0", "rehearsal:forte-1", "2027-01-01T00:00:00+00:00")
+    assert drawn(folder) == "rehearsal-0"
+    copy_run(folder, "qpu.forte-1-b", "qpu.forte-1", "2026-05-01T00:00:00+00:00")
+    copy_run(folder, "qpu.forte-1-a", "qpu.forte-1", "2026-06-01T00:00:00+00:00")
+    assert drawn(folder) == "qpu.forte-1-a"
+    names = ["qpu.forte-1-a", "qpu.forte-1-b", "rehearsal-0", "rehearsal-1"]
+    assert [run.name for run in qpu_runs(load(folder))] == names
+
+
+def test_a_run_of_an_arm_that_the_plan_does_not_have_is_drawn(folder: Path) -> None:
+    copy_run(folder, "qpu.forte-1", "qpu.forte-1", "2026-06-01T00:00:00+00:00", arm="qcbm_aan")
+    assert drawn(folder) == "qpu.forte-1"
+    assert "qcbm_aan" in render(load(folder))
 
 
 def test_the_report_of_a_final_trial_alone(written: Callable[..., Path]) -> None:

@@ -1,5 +1,6 @@
 import json
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -50,8 +51,8 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split()).replace("\u00a0", " ")
 
 
-def report(folder, tmp_path):
-    html = analysis.write_report(analysis.load(folder), tmp_path / "report.html").read_text()
+def report(folder, tmp_path, now=None):
+    html = analysis.write_report(analysis.load(folder, now=now), tmp_path / "report.html").read_text()
     return html, Page(html)
 
 
@@ -108,13 +109,13 @@ def test_failures_and_provenance_are_named(written, tmp_path):
     study = written(statuses=statuses, revisions=("aaaaaaaaaaaa1", "bbbbbbbbbbbb2"))
     damaged = analysis.load(study).plan.trials[0].key
     (study / "trials" / damaged / "trial.json").write_text("{")
-    _, page = report(study, tmp_path)
+    _, page = report(study, tmp_path, datetime(2026, 1, 1, 1, 31, tzinfo=UTC))  # a minute after the last word
     for words in (
         "CUDA out of memory <12 GiB>",
         "boom",
         "study trial study.yaml",
         "trial.json: damaged",
-        "differ in code revision",
+        "Trials were made by different revisions of this program: ",
         "aaaaaaaaaaaa",
         "torch 2.11.0",
         "NVIDIA H100",

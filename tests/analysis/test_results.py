@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,6 +38,22 @@ def test_longer_horizon_makes_done_trials_pending(study):
     (study / "plan.json").write_text(json.dumps(plan | {"horizons": [20, 40, 80]}))
     results = load(study)
     assert {results.status(trial.key) for trial in results.plan.trials} == {"pending"}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "attempt", "state"),
+    [(4, {}, "running"), (6, {}, "pending"), (4, {"ended": "lost"}, "pending"), (4, None, "pending")],
+)
+def test_a_running_trial_whose_process_died_is_pending(written, minutes, attempt, state):
+    study = written(statuses={("qcbm", 0, 0): ("running", 25)})
+    seen = datetime(2026, 1, 1, 1, 30, tzinfo=UTC)  # by `write_study`
+    results = load(study)
+    (key,) = (each.key for each in results.plan.trials if results.status(each.key) != "done")
+    path = study / "trials" / key / "trial.json"
+    record = json.loads(path.read_text())
+    attempts = [] if attempt is None else [{**each, **attempt} for each in record["attempts"]]
+    path.write_text(json.dumps(record | {"attempts": attempts}))
+    assert load(study, now=seen + timedelta(minutes=minutes)).status(key) == state
 
 
 @pytest.mark.parametrize(

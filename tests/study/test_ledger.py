@@ -60,17 +60,20 @@ def test_a_trial_whose_process_died_is_pending(tmp_path: Path) -> None:
     assert state(ledger, 10) == "pending"
 
 
-def test_a_trial_of_another_host_is_dead_when_unseen_for_long(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("elsewhere", "later"), [({"place": "elsewhere"}, "pending"), ({}, "running")])
+def test_a_trial_unseen_for_long_is_dead_unless_its_process_runs_here(
+    tmp_path: Path, elsewhere: dict[str, str], later: str
+) -> None:
     ledger = Ledger(tmp_path)
     record = begin(ledger)
-    record.attempts[-1]["place"] = "elsewhere"
+    record.attempts[-1] |= elsewhere
     ledger.trial(KEY).write_record(record)
     assert state(ledger, 10) == "running"
     path = tmp_path / "trials" / KEY / "trial.json"
     text = path.read_text()
     seen = record.attempts[-1]["last_seen"]
     path.write_text(text.replace(f'"last_seen": "{seen}"', '"last_seen": "2020-01-01T00:00:00+00:00"'))
-    assert state(ledger, 10) == "pending"
+    assert state(ledger, 10) == later
 
 
 def test_a_damaged_record_is_pending_and_written_anew(tmp_path: Path) -> None:

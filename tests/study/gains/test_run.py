@@ -113,6 +113,11 @@ def test_a_candidate_whose_cycle_fails_counts_as_failed(gains_file: Path, search
     assert found is not None
     assert all(math.isfinite(each.mean) for each in search.tried())
     assert found.of_best[0].objective(3) == pytest.approx(math.log(sum(found.of_best[0].mmds) / 2))
+    results = gains_file.parent / "results/mmd"
+    (results / "gains/gains.json").unlink()  # as while the search runs
+    running = read_gains(results)
+    assert running is not None
+    assert (running.found, running.objective) == (None, "log MMD")
 
     # the checkpoint is not whole for one cycle of candidate 1: it fails, and the others go on
     broken, ended = gains_file.parent / "results/bad/trials", []
