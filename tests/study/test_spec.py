@@ -108,6 +108,8 @@ def test_values_from_the_command_line(write) -> None:
         ("epochs:", "widht: [3], epochs:", 7, ["grid.widht", "`width`"]),
         ("epochs:", "learning_rate: [0.1], epochs:", 7, ["train.learning_rate", "qcbm.learning_rate"]),
         ("epochs:", "layers: [0], epochs:", 7, ["grid.layers", "1 or more"]),
+        ("epochs:", "width: [8], train.width: [8, 16], epochs:", 7, ["grid.train.width", "`width`", "one of the two"]),
+        ("epochs:", "qcbm.shots: [8, 16], shots: [8], epochs:", 7, ["grid.shots", "`qcbm.shots`", "qcbm.shots too"]),
         ("replicates: 3", "replicates: 0", 8, ["replicates", "at least one"]),
         ("replicates: 3", "replicates: many", 8, ["replicates", "many"]),
         ("batch_size: 8", "batch_size: 1", 9, ["train.batch_size", "2 or more"]),
