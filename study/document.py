@@ -3,14 +3,16 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from qgan.errors import InputError
+from qgan.errors import InputError, nearest
+
+__all__ = ["Document", "Where", "nearest", "parse_value"]
 
 Where = tuple[str | int, ...]  # a key's path from the top: ("arms", "qcbm", "shots")
 
@@ -160,12 +162,6 @@ def parse_value(text: str) -> Any:
     if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
         raise InputError(f"{text}: has a key that is not a word")
     return value
-
-
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """' (did you mean `x`?)' or ''."""
-    close = difflib.get_close_matches(name, list(allowed), n=1)
-    return f" (did you mean `{close[0]}`?)" if close else ""
 
 
 def _did_you_mean_file(path: Path) -> str:

@@ -1,6 +1,5 @@
 """From a backend's name to the sampler that runs circuits there."""
 
-from difflib import get_close_matches
 from typing import get_args
 
 import torch
@@ -9,7 +8,7 @@ from qgan.circuits import Sampler
 from qgan.circuits.ansatz import Ansatz
 from qgan.circuits.exact import StateVector
 from qgan.circuits.noisy import NoisyStateVector
-from qgan.errors import InputError
+from qgan.errors import InputError, nearest
 from qgan.ionq.noise import NAMED, Noise
 from qgan.prior_settings import Backend
 
@@ -33,8 +32,7 @@ def make_sampler(backend: str, ansatz: Ansatz, stream: torch.Generator) -> Sampl
 
 def _noise(backend: str) -> Noise | None:
     if backend not in BACKENDS:
-        nearest = get_close_matches(backend, BACKENDS, n=1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        hint = nearest(backend, BACKENDS)
         raise InputError(f"backend must be {', '.join(BACKENDS)}, not {backend!r}{hint}", "backend")
     _, colon, noise = backend.partition(":")
     return NAMED[noise] if colon else None

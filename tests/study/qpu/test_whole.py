@@ -156,7 +156,7 @@ def test_the_machine_refuses(cluster: None, write: Write, server: RehearsalServe
     from dataclasses import replace
 
     job, run = prepared(write(), server, "refused")
-    for machine, told in (("qpu.aria-1", "is retired"), ("qpu.forte-9", "the nearest is qpu.forte-1")):
+    for machine, told in (("qpu.aria-1", "is retired"), ("qpu.forte-9", "did you mean `qpu.forte-1`")):
         ended = ray.get(begin(job, replace(run, machine=machine)))
         assert ended.ended == "refused"
         assert told in ended.told
