@@ -81,10 +81,15 @@ def test_the_ladder(word: str, simulated: bool, rehearsed: bool, machine: str) -
     assert (rung.simulated, rung.rehearsed, rung.machine) == (simulated, rehearsed, machine)
 
 
-@pytest.mark.parametrize("word", ["", "qpu", "qpu.", "rehearsal:", "exact:aria-9", "hardware", "rehearsals"])
-def test_words_that_are_no_rung(word: str) -> None:
-    with pytest.raises(InputError, match="must be rehearsal"):
+@pytest.mark.parametrize(
+    "word",
+    ["", "qpu", "qpu.", "qpu.Forte-1", "qpu.forte 1", "qpu...", "rehearsal:", "exact:aria-9", "hardware", "rehearsals"],
+)
+def test_words_that_are_no_rung_on_the_command_line_and_in_a_study_file(word: str, write: Write) -> None:
+    with pytest.raises(InputError, match=r"^must be rehearsal"):
         Rung(word)
+    with pytest.raises(InputError, match=r"qpu\.backend: must be rehearsal"):
+        load(write(), [f'qpu.backend="{word}"'])
 
 
 def test_every_rung_runs_the_same_trial(write: Write) -> None:
