@@ -186,6 +186,7 @@ def _killed_and_gone_on_with(
     for process in processes:  # the driver first: then Ray, its head, actor and worker
         process.kill()
     first.wait()
+    assert not [*tmp_path.glob("results/tiny/qpu/*/tune")]  # Tune's notes are no part of the results
     again = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "circuits are measured already" in again.stdout
