@@ -116,6 +116,7 @@ def test_gains_are_calibrated_once_for_all_rungs(write: Write, tmp_path: Path) -
     for rung in ("exact", "rehearsal", "qpu.forte-1"):
         again = final(load(path), rung).on_rung()
         assert again.saved_gains() == Gains(0.25, 0.1, 2.0)
+        assert again.with_gains(Gains(0.25, 0.1, 2.0)).gains_file == found.gains_file
     # an arm takes the file by name
     taken = path.read_text().replace("replicates: 2}", f"gains: {found.gains_file}, replicates: 2}}")
     path.write_text(taken)
