@@ -1,5 +1,8 @@
 """What can go wrong: input that cannot be used, and numbers that run away."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used; the message says what, where, what is allowed and the way out.
@@ -22,3 +25,9 @@ class OutOfMemory(RuntimeError):
 
 class Stopped(RuntimeError):
     """A run must not go on without a person; the message says why, and how it goes on. Nothing paid for is lost."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """' (did you mean `x`?)' or ''."""
+    close = get_close_matches(name, list(allowed), n=1)
+    return f" (did you mean `{close[0]}`?)" if close else ""

@@ -37,7 +37,6 @@ class Gradient:
     circuits: int  # circuits run; reverse mode over all codes runs none
     shots: int  # codes measured over all circuits
     scores: int  # distinct codes whose f was evaluated
-    saved: int = 0  # circuits left out, as their angle is silent
 
 
 class Estimator(Protocol):
@@ -83,7 +82,7 @@ class FiniteDifference:
 
     L comes from `shots` codes per circuit; None reads the probabilities of an exact sampler and all of f instead.
     The noise of a slope goes as 1 / epsilon, its value as sin(epsilon) / epsilon: a small step buys nothing but noise.
-    `silent` names the angles that cannot change p_theta (`Ansatz.silent`): slope 0, circuits saved.
+    `silent` names the angles that cannot change p_theta (`Ansatz.silent`): slope 0, and no circuits.
     """
 
     epsilon: float  # radians
@@ -95,8 +94,8 @@ class FiniteDifference:
             raise InputError(f"epsilon must be above 0 and below pi radians, not {self.epsilon}", "epsilon")
 
     def __call__(self, sampler: Sampler, theta: Tensor, score: Score) -> Gradient:
-        axes, saved = _axes(theta, self.silent)
-        return _two_point(sampler, theta, score, axes, self.epsilon, 1 / (2 * self.epsilon), self.shots, saved)
+        axes = _axes(theta, self.silent)
+        return _two_point(sampler, theta, score, axes, self.epsilon, 1 / (2 * self.epsilon), self.shots)
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,7 @@ class ParameterShift:
     silent: Sequence[int] = ()
 
     def __call__(self, sampler: Sampler, theta: Tensor, score: Score) -> Gradient:
-        axes, saved = _axes(theta, self.silent)
-        return _two_point(sampler, theta, score, axes, pi / 2, 1 / 2, self.shots, saved)
+        return _two_point(sampler, theta, score, _axes(theta, self.silent), pi / 2, 1 / 2, self.shots)
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,6 @@ def _two_point(
     step: float,
     scale: float,
     shots: int | None,
-    saved: int = 0,
 ) -> Gradient:
     """scale sum_d [L(theta + step d) - L(theta - step d)] d over directions d (k, P), in one batch of circuits.
 
@@ -190,15 +187,14 @@ def _two_point(
     else:
         raise InputError(f"shots must be 1 or more codes per circuit, not {shots}", "shots")
     plus, minus = losses[1:].chunk(2)
-    return Gradient(scale * (plus - minus) @ directions, losses[0].item(), len(points), measured, scores, saved)
+    return Gradient(scale * (plus - minus) @ directions, losses[0].item(), len(points), measured, scores)
 
 
-def _axes(theta: Tensor, silent: Sequence[int]) -> tuple[Tensor, int]:
-    """Unit steps (k, P) along every angle but the silent ones, and the circuits this saves."""
+def _axes(theta: Tensor, silent: Sequence[int]) -> Tensor:
+    """Unit steps (k, P) along every angle but the silent ones."""
     heard = torch.ones(len(theta), dtype=torch.bool, device=theta.device)
     heard[list(silent)] = False
-    axes = torch.eye(len(theta), dtype=theta.dtype, device=theta.device)[heard]
-    return axes, 2 * (len(theta) - len(axes))
+    return torch.eye(len(theta), dtype=theta.dtype, device=theta.device)[heard]
 
 
 def _score_once(codes: Tensor, n_bits: int, score: Score) -> tuple[Tensor, int]:

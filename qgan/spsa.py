@@ -6,10 +6,8 @@
 Source: J. C. Spall, IEEE Trans. Autom. Control 37 (1992) 332; same draws and steps as qiskit-algorithms' SPSA.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable
 from math import isfinite, pi
-from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,12 +23,12 @@ class Spsa:
 
     spsa = Spsa(theta, gains, stream)
     while not spsa.done:
-        spsa.tell(loss(spsa.ask()))
+        for angles in spsa.ask():
+            spsa.tell(loss(angles))
     theta, final_loss = spsa.result
 
     theta (P,), radians; computed in float64. `stream` comes from numpy.random.default_rng. `k` is the gain index of
-    the first iteration: 0 restarts the gains, the `k` of the cycle before continues them. Between evaluations the
-    whole state is JSON, the stream included: a loaded cycle has a stream of its own.
+    the first iteration: 0 restarts the gains, the `k` of the cycle before continues them.
     """
 
     def __init__(self, theta: Tensor, gains: Gains, stream: np.random.Generator, iterations: int = 50, k: int = 0):
@@ -56,13 +54,9 @@ class Spsa:
         return self.evaluations > 2 * self.iterations
 
     def ask(self) -> Tensor:
-        """The angles (P,) float64, radians, to evaluate next; the same until `tell`."""
-        return self.ask_together()[0]
-
-    def ask_together(self) -> Tensor:
         """All angles (k, P) float64, radians, that can be evaluated now, in the order in which to tell their losses.
 
-        Both points of an iteration, or what is left of it.
+        Both points of an iteration, or what is left of it; the same until `tell`.
         """
         _require(not self.done, f"all {self.evaluations} evaluations are made: read the result")
         if self.evaluations == 2 * self.iterations:
@@ -88,30 +82,6 @@ class Spsa:
         """The final angles (P,) float64, radians, and the loss told for them."""
         _require(self.done, f"{self.evaluations} of {2 * self.iterations + 1} evaluations are made: no result yet")
         return torch.tensor(self._theta), self._loss
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything `load` needs, as JSON values."""
-        return {
-            "gains": asdict(self.gains),
-            "stream": self.stream.bit_generator.state,
-            "iterations": self.iterations,
-            "first": self._first,
-            "evaluations": self.evaluations,
-            "theta": self._theta.tolist(),
-            "delta": self._delta.tolist(),
-            "loss": self._loss,
-        }
-
-    @classmethod
-    def load(cls, state: Mapping[str, Any]) -> Self:
-        """The cycle as it was when `state_dict` was called, to the last bit."""
-        theta = torch.tensor(state["theta"], dtype=torch.float64)
-        spsa = cls(theta, Gains(**state["gains"]), np.random.default_rng(), state["iterations"], state["first"])
-        spsa.stream.bit_generator.state = state["stream"]
-        spsa.evaluations = state["evaluations"]
-        spsa._delta = np.array(state["delta"])
-        spsa._loss = state["loss"]
-        return spsa
 
     @property
     def _c(self) -> float:

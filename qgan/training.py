@@ -23,7 +23,7 @@ from qgan.scoring import FullScores, Score
 from qgan.trial import Trial
 from qgan.wgan import Wgan
 
-__all__ = ["CheckpointError", "Epoch", "Images", "train"]
+__all__ = ["CheckpointError", "Epoch", "Images", "Run", "generate", "train"]
 
 IMAGES_KEPT = 16  # real and generated images kept at each marked epoch
 LARGEST_LOSS = 1e6  # images of 18,000 pixels in [0, 1] are at most 134 apart, and so are their judgements at slope 1
@@ -116,6 +116,11 @@ class Run:
         self.seconds = 0.0
 
     def epochs(self, checkpoint_every: int, checkpoint_seconds: float) -> Iterator[Epoch]:
+        """Every epoch up to the longest horizon; those that the checkpoint holds come again, and are not trained.
+
+        The checkpoint is written at horizons, after every `checkpoint_every` epochs, and where the last one is
+        `checkpoint_seconds` old, each time before the epoch is yielded. Raises what `train` raises.
+        """
         if self.checkpoint is not None and self.checkpoint.exists():
             self.load(self.checkpoint)
             yield from (dataclasses.replace(row, resumed=True) for row in self.done)
@@ -131,6 +136,10 @@ class Run:
             yield row
 
     def run_epoch(self, epoch: int) -> Epoch:
+        """One epoch: the networks, then the prior and the scores where they are due. The caller adds it to `done`.
+
+        Raises Diverged where a loss runs away, OutOfMemory where an allocation fails.
+        """
         start = time.perf_counter()
         critic_loss, generator_loss = self.train_networks(epoch)
         update = self.update_prior(epoch)
@@ -268,6 +277,7 @@ class Run:
         )
 
     def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all: all that a run needs to go on bit for bit, its epochs included."""
         state = {
             "wgan": self.wgan.state_dict(),
             "prior": self.prior.state_dict(),
@@ -280,6 +290,7 @@ class Run:
         checkpoints.save(path, self.trial, state)
 
     def load(self, path: Path) -> None:
+        """Take the state that `save` wrote; raises CheckpointError where it is not whole or another trial's."""
         state = checkpoints.load(path, self.trial)
         self.wgan.load_state_dict(state["wgan"])
         self.prior.load_state_dict(state["prior"])

@@ -12,13 +12,13 @@ from qgan.ebsd import ipf
 from qgan.ebsd.channels import CHANNELS, map_channels
 from qgan.ebsd.dataset import read_patches
 from qgan.ebsd.patches import cleaned_grains
+from qgan.ebsd.scan import PHASE_WORDS, Scan
 from qgan.files import whole_file
 from study import data_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from qgan.ebsd.scan import Scan
     from qgan.ebsd.settings import Settings
 
 _WIDTH = 120  # characters of a line under a picture
@@ -56,12 +56,12 @@ def show_patches(file: Path, rows: int, say: Callable[[str], None]) -> "Figure":
     return patch_sheet(groups, channels, footer.step_um, counts, _wrapped(record))
 
 
-def show_scan(scan: "Scan", settings: "Settings", say: Callable[[str], None]) -> "Figure":
+def show_scan(scan: Scan, settings: "Settings", say: Callable[[str], None]) -> "Figure":
     """Orientations and channels of a cleaned scan, histograms, and the cleaning record."""
     cleaned, grains = cleaned_grains(scan, settings)
     channels = map_channels(cleaned, grains, settings)
     lines = [f"{data_words.grid(scan)}; {grains.count} grains", data_words.cleaned(cleaned.record)]
-    phases = [f"phase {phase.id}: {phase.name}, taken for {data_words.PHASES[phase.code]}" for phase in scan.phases]
+    phases = [f"phase {phase.id}: {phase.name}, taken for {PHASE_WORDS[phase.code]}" for phase in scan.phases]
     notes = [f"note: {warning}" for warning in cleaned.record.warnings]
     say("\n  ".join(["; ".join(lines), *phases, *notes]))
     scaling = channels.record

@@ -4,24 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qgan.ebsd.scan import PHASE_WORDS, Scan
+
 if TYPE_CHECKING:
     from qgan.ebsd.cleaning import CleaningRecord
     from qgan.ebsd.dataset import Footer, Patches
     from qgan.ebsd.patches import MapPatches
-    from qgan.ebsd.scan import Scan
-
-PHASES = ("noise", "BCC", "FCC", "other")
 
 
-def summary(scan: "Scan", cut: "MapPatches") -> str:
+def summary(scan: Scan, cut: "MapPatches") -> str:
     """One line about a scan and what was cut from it."""
     return f"{grid(scan)}; {cleaned(cut.record)}; {len(cut)} patches"
 
 
-def grid(scan: "Scan") -> str:
+def grid(scan: Scan) -> str:
     """Size, step and phases of a scan."""
     rows, columns = scan.shape
-    shares = [f"{PHASES[code]} {scan.share(code):.0%}" for code in (1, 2, 3) if scan.share(code)]
+    shares = [f"{PHASE_WORDS[code]} {scan.share(code):.0%}" for code in (1, 2, 3) if scan.share(code)]
     return f"{scan.source}: {columns} x {rows} at {scan.step_um:g} um; {', '.join(shares) or 'nothing indexed'}"
 
 

@@ -3,33 +3,40 @@
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from qgan.errors import InputError
+from qgan.errors import InputError, nearest
+
+__all__ = ["Document", "Where", "nearest", "parse_value"]
 
 Where = tuple[str | int, ...]  # a key's path from the top: ("arms", "qcbm", "shots")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's idea of a number (1e-4), and no dates."""
+    """YAML 1.2's idea of a number (1e-4, and 010 is ten), and no dates."""
 
 
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+
+
+_NUMBERS = {  # YAML 1.2.2, section 10.3.2; the first that fits counts
+    "int": r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
+    "float": r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+}
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":float"))]
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":timestamp", ":int", ":float"))]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"[-+]?(?:\d[\d_]*\.[\d_]*(?:[eE][-+]?\d+)?|\.\d[\d_]*(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(?:inf|nan))$"
-    ),
-    list("-+.0123456789"),
-)
+for _kind, _pattern in _NUMBERS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"(?:{_pattern})$"), list("-+.0123456789"))
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 _MOST_VALUES = 100_000
@@ -155,12 +162,6 @@ def parse_value(text: str) -> Any:
     if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
         raise InputError(f"{text}: has a key that is not a word")
     return value
-
-
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """' (did you mean `x`?)' or ''."""
-    close = difflib.get_close_matches(name, list(allowed), n=1)
-    return f" (did you mean `{close[0]}`?)" if close else ""
 
 
 def _did_you_mean_file(path: Path) -> str:

@@ -30,6 +30,10 @@ class Cell:
 def expand(
     document: Document, priors: Mapping[str, PriorSettings], train: TrainSettings
 ) -> tuple[list[Cell], list[int]]:
+    """The cells in the order of the file, the last key changing fastest, and the horizons, ascending.
+
+    `priors` and `train` are the settings outside the grid. Raises InputError where a key or a value has no place in it.
+    """
     grid = document.values["grid"]
     if not isinstance(grid, dict):
         raise document.error(("grid",), "needs `latent_dim`, `images` and `epochs`, each a list")
@@ -50,6 +54,11 @@ def expand(
             raise document.error(("grid", key), "a value stands twice")
     horizons = sorted(lists.pop("epochs"))
     targets = {key: _targets(document, key, priors) for key in lists if key not in ("latent_dim", "images")}
+    named: dict[str, str] = {}  # setting -> the grid key that names it
+    for key, places in targets.items():
+        for setting in (f"{place}.{key.rpartition('.')[2]}" for place in places):
+            if named.setdefault(setting, key) != key:
+                raise document.error(("grid", key), f"`{named[setting]}` names {setting} too; leave one of the two")
     number = math.prod(map(len, lists.values()))
     if number > MOST_CELLS:
         raise document.error(("grid",), f"has {number} cells; at most {MOST_CELLS} are planned at once")

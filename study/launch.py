@@ -1,9 +1,7 @@
 """Ray Tune runs the pending trials; the ledger remembers."""
 
 import logging
-import math
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,9 +20,7 @@ from study.progress import Progress
 from study.sections import Resources
 from study.storage import Place, sentence
 from study.trainable import Job
-from study.tuning import Pending, Scheduler, notes_folder, signals_to
-
-_REPORT_EVERY_S = 1.0
+from study.tuning import Pending, Reporter, Scheduler, notes_folder, signals_to
 
 
 def sweep(jobs: Sequence[Job], look: Look, gate: Gate) -> None:
@@ -98,21 +94,11 @@ def _fetched(jobs: ray.ObjectRef) -> dict[str, Job]:
 
 def _run_on_worker(config: dict[str, Any], jobs: list[ray.ObjectRef], marked: tuple[Place, str]) -> None:
     """Tune's trainable: a thin coat over `trainable.run`."""
-    reported = -math.inf
-    result: dict[str, Any] = {"epoch": 0, "mmd_v": None, "floor_v": None}
-
-    def watch(epoch: Any) -> None:
-        nonlocal reported, result
-        result = {name: getattr(epoch, name) for name in ("epoch", "seconds", "mmd_v", "floor_v")}
-        if time.monotonic() - reported > _REPORT_EVERY_S:
-            tune.report(result)
-            reported = time.monotonic()
-
-    trouble = None
+    watch, trouble = Reporter(), None
     try:
         job = _fetched(jobs[0])[config["key"]]
         cluster.require_seen(*marked, job.patches)
         trainable.run(job, watch, gpu_needed=True)
     except OSError as error:  # results cannot be kept: no other trial would fare better
         trouble = sentence(error)
-    tune.report({**result, "ended": True, "trouble": trouble})
+    tune.report({**watch.result, "ended": True, "trouble": trouble})

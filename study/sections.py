@@ -3,14 +3,13 @@
 The comment behind a field is its help in `study schema` and in the file that `study init` writes.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 from qgan.errors import InputError
-from qgan.prior_settings import Backend
 from qgan.settings import STRICT, ScoreSettings, require
+from study.qpu.ladder import SIMULATED, Rung
 
 MOST_REPLICATES = 10_000
 
@@ -233,9 +232,5 @@ class QpuRun:
     def __post_init__(self) -> None:
         require(self.replicate >= 0, "replicate", "0 or more", self.replicate)
         require(self.usd is None or self.usd > 0, "usd", "above 0", self.usd)
-        simulated = get_args(Backend)
-        known = self.backend in simulated or bool(
-            re.fullmatch(r"rehearsal(:[a-z0-9.-]+)?|qpu\.[a-z0-9.-]+", self.backend)
-        )
-        require(known, "backend", "rehearsal, qpu.NAME, or one of " + ", ".join(simulated), self.backend)
-        require(self.calibration in simulated, "calibration", "one of " + ", ".join(simulated), self.calibration)
+        Rung(self.backend)  # refuses any other word
+        require(self.calibration in SIMULATED, "calibration", "one of " + ", ".join(SIMULATED), self.calibration)

@@ -1,15 +1,18 @@
 """Ray Tune as a sweep asks for it: trials in the plan's order, processes that may die, an end at any time."""
 
 import hashlib
+import math
 import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ray import tune
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune.execution import tune_controller
@@ -18,6 +21,11 @@ from ray.tune.search import Searcher
 
 from study.gate import Gate
 from study.processes import place, runs
+
+if TYPE_CHECKING:
+    from qgan.training import Epoch
+
+_REPORT_EVERY_S = 1.0
 
 # read by Tune as an experiment starts
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # no files per trial
@@ -89,6 +97,20 @@ class ActorManager(RayActorManager):  # type: ignore[misc]
 
 
 tune_controller.RayActorManager = ActorManager  # Tune asks for no other
+
+
+class Reporter:
+    """Watches a trial's epochs on its worker, and tells Tune of one per second at most."""
+
+    def __init__(self) -> None:
+        self.result: dict[str, Any] = {"epoch": 0, "mmd_v": None, "floor_v": None}  # of the last epoch
+        self._reported = -math.inf
+
+    def __call__(self, epoch: "Epoch") -> None:
+        self.result = {name: getattr(epoch, name) for name in ("epoch", "seconds", "mmd_v", "floor_v")}
+        if time.monotonic() - self._reported > _REPORT_EVERY_S:
+            tune.report(self.result)
+            self._reported = time.monotonic()
 
 
 class Ending:

@@ -1,6 +1,6 @@
 """From a backend's name to the sampler that runs circuits there."""
 
-from difflib import get_close_matches
+from typing import get_args
 
 import torch
 
@@ -8,11 +8,11 @@ from qgan.circuits import Sampler
 from qgan.circuits.ansatz import Ansatz
 from qgan.circuits.exact import StateVector
 from qgan.circuits.noisy import NoisyStateVector
-from qgan.errors import InputError
-from qgan.ionq.noise import PUBLISHED, Noise, named
+from qgan.errors import InputError, nearest
+from qgan.ionq.noise import NAMED, Noise
+from qgan.prior_settings import Backend
 
-_NOISE = tuple(f"{model}{spam}" for model in PUBLISHED for spam in ("", "+spam"))
-BACKENDS = ("exact", *(f"exact:{noise}" for noise in _NOISE), "aer", *(f"aer:{noise}" for noise in _NOISE))
+BACKENDS: tuple[str, ...] = get_args(Backend)
 
 
 def make_sampler(backend: str, ansatz: Ansatz, stream: torch.Generator) -> Sampler:
@@ -20,7 +20,6 @@ def make_sampler(backend: str, ansatz: Ansatz, stream: torch.Generator) -> Sampl
 
     `exact` is our state vector, `aer` is Aer's. `exact:aria-2` and `aer:aria-2` have the noise of that machine, with
     `+spam` its errors of preparation and measurement too; both measure the same distribution, ours faster.
-    `exact:FILE.json` and `aer:FILE.json` take the rates from a characterisation of IonQ's.
     Raises InputError for any other name.
     """
     noise = _noise(backend)
@@ -32,15 +31,8 @@ def make_sampler(backend: str, ansatz: Ansatz, stream: torch.Generator) -> Sampl
 
 
 def _noise(backend: str) -> Noise | None:
-    place, _, noise = backend.partition(":")
-    if backend in ("exact", "aer"):
-        return None
-    if backend in BACKENDS or (place in ("exact", "aer") and noise.removesuffix("+spam").endswith(".json")):
-        return named(noise)
-    nearest = get_close_matches(backend, BACKENDS, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    raise InputError(
-        f"backend must be {', '.join(BACKENDS)}, or exact:FILE.json or aer:FILE.json of a characterisation, "
-        f"not {backend!r}{hint}",
-        "backend",
-    )
+    if backend not in BACKENDS:
+        hint = nearest(backend, BACKENDS)
+        raise InputError(f"backend must be {', '.join(BACKENDS)}, not {backend!r}{hint}", "backend")
+    _, colon, noise = backend.partition(":")
+    return NAMED[noise] if colon else None

@@ -17,11 +17,10 @@ from qgan.ebsd import crystal
 from qgan.ebsd.channels import kernel_average, ks_deviation
 from qgan.ebsd.cleaning import CleanMap
 from qgan.ebsd.grains import Grains, centres, mean_orientations
+from qgan.ebsd.scan import PHASE_WORDS
 from qgan.ebsd.settings import Settings
 from qgan.errors import InputError
 from qgan.files import whole_file
-
-_WORDS = ("noise", "BCC", "FCC", "other")
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def grain_rows(cleaned: CleanMap, grains: Grains, settings: Settings) -> list[Gr
             grain=int(k),
             row=int(row[k]),
             column=int(column[k]),
-            phase=_WORDS[grains.phase[k]],
+            phase=PHASE_WORDS[grains.phase[k]],
             pixels=int(grains.sizes[k]),
             diameter_um=float(diameter[k]),
             gos_deg=float(gos[k]),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from qgan.ebsd import crystal
 
 NOISE, BCC, FCC, OTHER = range(4)  # phase codes, as the paper's crystal-structure channel counts them
+PHASE_WORDS = ("noise", "BCC", "FCC", "other")  # of these codes, for people
 
 
 @dataclass(frozen=True)

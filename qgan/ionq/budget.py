@@ -1,8 +1,7 @@
 """What a native circuit costs on a machine: gates, time, the chance of a shot without any error, money."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from qgan.ionq.native_gates import NativeCircuit
 from qgan.ionq.noise import Noise
@@ -15,15 +14,6 @@ class Timing:
 
     pulse: float
     two_qubit: float
-    per_shot: float = 0.0  # preparation and measurement
-
-    @classmethod
-    def from_characterization(cls, record: Mapping[str, Any]) -> Self | None:
-        """The times of one of IonQ's characterisation records; None where it names no gate times."""
-        timing = record.get("timing") or {}
-        if not timing.get("1q") or not timing.get("2q"):
-            return None
-        return cls(timing["1q"], timing["2q"], timing.get("readout", 0.0) + timing.get("reset", 0.0))
 
 
 # the paper's, and Azure's provider page; no gate times of Forte are published
@@ -45,18 +35,17 @@ class Budget:
         cls,
         circuit: NativeCircuit,
         noise: Noise,
-        timing: Timing = ARIA_TIMING,
         rates: Rates | None = None,
         *,
         shots: int = 1,
         debiasing: bool = False,
     ) -> Self:
-        """The circuit's gates with a machine's rates; money only where prices are given."""
+        """The circuit's gates with a machine's rates and the times of Aria; money only where prices are given."""
         pulses, entanglers = circuit.pulses, circuit.entanglers
         return cls(
             pulses,
             entanglers,
-            pulses * timing.pulse + entanglers * timing.two_qubit + timing.per_shot,
+            pulses * ARIA_TIMING.pulse + entanglers * ARIA_TIMING.two_qubit,
             # one of the 4 or 16 Paulis that replace a state is no error
             (1 - 3 / 4 * noise.pulse) ** pulses * (1 - 15 / 16 * noise.two_qubit) ** entanglers,
             None if rates is None else rates.usd(pulses, entanglers, shots, debiasing),

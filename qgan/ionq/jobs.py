@@ -42,7 +42,11 @@ class Measures(Protocol):
     """What an `IonqSampler` needs: jobs on a machine, their replay, or a proxy of either in another process."""
 
     def measure(self, call: int, theta: list[list[float]], shots: int) -> list[list[int]]:
-        """Codes (batch, shots) of the circuits with angles theta (batch, P), radians: the sampler's call number."""
+        """Codes (batch, shots), as integers, of the circuits with angles theta (batch, P), radians.
+
+        `call` counts the sampler's calls over the whole run, so that a resumed run finds what was measured before.
+        Raises InputError where the shots or the machine are refused, Stopped where a person has to decide.
+        """
         ...
 
     def remember(self, call: int, losses: list[float]) -> list[float]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import Any, Self
 
-from qgan.errors import InputError
+from qgan.errors import InputError, nearest
 from qgan.ionq.compiler import Profile
 
 _FAMILIES: dict[str, Profile] = {"aria": "ms", "forte": "zz", "tempo": "zz"}  # where the service names no gates
@@ -57,8 +56,7 @@ def choose(machines: Sequence[Machine], name: str, n_qubits: int, *, degraded: b
     found = next((machine for machine in machines if machine.name == name), None)
     names = ", ".join(machine.name for machine in machines if machine.status == "available")
     if found is None:
-        nearest = get_close_matches(name, [machine.name for machine in machines], n=1)
-        hint = f" (the nearest is {nearest[0]})" if nearest else ""
+        hint = nearest(name, [machine.name for machine in machines])
         raise InputError(f"IonQ lists no machine {name}{hint}; available now: {names or 'none'}", "backend")
     if found.status != "available":
         raise InputError(f"{name} is {found.status}; available now: {names or 'none'}", "backend")

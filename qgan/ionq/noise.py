@@ -17,11 +17,8 @@ its changes of basis with the rotations beside it and needs 36 pulses: the model
 pulses of about 1/20 of a two-qubit error.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from qgan.errors import InputError
 
@@ -44,23 +41,6 @@ class Noise:
             if not 0 <= value <= 1:
                 raise InputError(f"{key} must be an error rate from 0 to 1, not {value!r}", key)
 
-    @classmethod
-    def from_characterization(cls, record: Mapping[str, Any]) -> Self:
-        """The rates of one of IonQ's characterisation records, or of the list of them that its API returns.
-
-        A gate of average fidelity F on d dimensions has depolarising rate (1 - F) d / (d - 1); medians are used.
-        """
-        try:
-            record = record.get("characterizations", [record])[0]
-            fidelity = {name: _median(record["fidelity"][name]) for name in ("1q", "2q", "spam")}
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
-            raise InputError(
-                "a characterisation must hold fidelity.1q, fidelity.2q and fidelity.spam, each with a median, "
-                "as GET /backends/NAME/characterizations returns it",
-                "backend",
-            ) from error
-        return cls((1 - fidelity["1q"]) * 2, (1 - fidelity["2q"]) * 4 / 3, 1 - fidelity["spam"])
-
     def aer(self) -> "NoiseModel":
         """The Aer noise model for circuits of rx, rz, rxx and rzz."""
         from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
@@ -82,33 +62,8 @@ PUBLISHED = {
     "forte-1": Noise(pulse=0.0002666666666666667, two_qubit=0.004949333333333333, spam=ARIA_SPAM),
 }
 
-
-def named(name: str) -> Noise:
-    """The noise called `aria-1`, `aria-2` or `forte-1`, or recorded in a characterisation FILE.json.
-
-    `+spam` at the end adds errors of preparation and measurement, which are otherwise left out.
-    """
-    model, plus, rest = name.partition("+")
-    if plus and rest != "spam":
-        raise InputError(f"only +spam may follow a noise model, not +{rest}", "backend")
-    if model.endswith(".json"):
-        noise = Noise.from_characterization(_read(Path(model)))
-    elif model in PUBLISHED:
-        noise = PUBLISHED[model]
-    else:
-        raise InputError(
-            f"noise model must be {', '.join(PUBLISHED)} or a characterisation FILE.json, not {model!r}", "backend"
-        )
-    return noise if plus else replace(noise, spam=0.0)
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not a readable JSON file: {error}", "backend") from error
-    return record  # type: ignore[no-any-return]
-
-
-def _median(statistics: Mapping[str, float]) -> float:
-    return float(statistics["median"] if statistics.get("median") is not None else statistics["mean"])
+NAMED = {  # as backends name them: errors of preparation and measurement with `+spam` alone
+    f"{machine}{spam}": noise if spam else replace(noise, spam=0.0)
+    for machine, noise in PUBLISHED.items()
+    for spam in ("", "+spam")
+}

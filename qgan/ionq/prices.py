@@ -4,10 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from typing import Any
 
-from qgan.errors import InputError
+from qgan.errors import InputError, nearest
 
 STALE_DAYS = 90  # a price read longer ago is told with a warning
 
@@ -54,8 +53,7 @@ RATES = {
 def rates(machine: str) -> Rates:
     """The list prices of a machine; raises InputError where none is known."""
     if machine not in RATES:
-        nearest = get_close_matches(machine, RATES, n=1)
-        hint = f"; the nearest is {nearest[0]}" if nearest else ""
+        hint = nearest(machine, RATES)
         raise InputError(f"no price is known for {machine}{hint}: give the prices of your contract", "backend")
     return RATES[machine]
 

@@ -9,10 +9,9 @@ valid   codes whose image passes for real: a number of each code's image (f(z) =
         images (`passes_as_real`). By f the judge is the generator's own adversary: late in training it may reject
         every code, and its judgement of two trials is not the same. Prefer the feature space across arms.
 seen    codes whose image copies a training image (`memorisation.copies`): T is the training set of images, as in the
-        source, read back in codes, and the rule is one for all arms. `qgan.scoring` takes it. About the prior alone
-        one may ask with the codes whose f it was told in its last update event (`among` of its shots): a prior
-        without updates has seen none, one with the exact gradient all, and then nothing is unseen, fidelity and
-        coverage are NaN; codes drawn from a stored pool are all seen. To compare arms so, hand one set to all.
+        source, read back in codes, and the rule is one for all arms. `qgan.scoring` takes it. The codes whose f the
+        prior was told would be another set for each arm: none without updates, all with the exact gradient, and
+        where nothing is unseen fidelity and coverage are NaN.
 
 The generator has met most codes of a small n within an epoch, whatever the prior was told. Compare with the uniform
 prior, whose fidelity is the share of valid codes among unseen ones.
@@ -36,31 +35,13 @@ class Generalisation(NamedTuple):
     coverage: float  # C = |g_sol| / |S \ T|: unseen valid codes drawn at least once; NaN where there is none
 
 
-def generalisation(codes: Tensor, valid: Tensor, seen: Tensor) -> Generalisation:
-    """Of Q drawn codes (Q,) int64, Q >= 1, with the sets valid = S and seen = T as flags (2**n,) of every code.
+def expected_generalisation(p: Tensor, valid: Tensor, seen: Tensor, draws: int) -> Generalisation:
+    """Expected E, R and C of Q = `draws` codes of the distribution p (2**n,) float64, sum 1, and F = R / E.
 
+    The sets valid = S and seen = T are flags (2**n,) of every code. C = mean over S \\ T of 1 - (1 - p(z))^Q.
     |S \\ T| is the source's |S| - |T| where T lies in S; here T may hold invalid codes. Raises InputError.
     """
-    require_sets(valid, seen, 2 ** (len(valid).bit_length() - 1))
-    if not len(codes):
-        raise InputError("generalisation needs one drawn code or more, not none; draw some")
-    wanted = valid & ~seen
-    new = int((~seen[codes]).sum())
-    solutions = codes[wanted[codes]]
-    return Generalisation(
-        new / len(codes),
-        _ratio(len(solutions), new),
-        len(solutions) / len(codes),
-        _ratio(len(solutions.unique()), int(wanted.sum())),
-    )
-
-
-def expected_generalisation(p: Tensor, valid: Tensor, seen: Tensor, draws: int) -> Generalisation:
-    """The same for a known distribution p (2**n,) float64, sum 1: expected E, R and C of Q = `draws` codes, F = R / E.
-
-    C = mean over S \\ T of 1 - (1 - p(z))^Q. Raises InputError.
-    """
-    require_sets(valid, seen, len(p))
+    _require_sets(valid, seen, len(p))
     wanted = valid & ~seen
     exploration, rate = float(p[~seen].sum()), float(p[wanted].sum())
     drawn = -torch.expm1(draws * torch.log1p(-p[wanted].clamp(max=1)))
@@ -82,12 +63,7 @@ def passes_as_real(values: Tensor, real: Tensor, share: float = 0.95) -> Tensor:
     return values <= passing[-1]
 
 
-def among(codes: Tensor, n_bits: int) -> Tensor:
-    """Flags (2**n_bits,) of the codes that stand among codes (k,) int64."""
-    return codes.new_zeros(2**n_bits, dtype=torch.bool).index_fill_(0, codes, True)
-
-
-def require_sets(valid: Tensor, seen: Tensor, count: int) -> None:
+def _require_sets(valid: Tensor, seen: Tensor, count: int) -> None:
     """Raises InputError unless both sets have one flag for each of `count` codes."""
     for name, flags in (("valid", valid), ("seen", seen)):
         if flags.shape != (count,) or flags.dtype != torch.bool:

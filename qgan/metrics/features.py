@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from qgan import checkpoint, seeds
+from qgan.batches import unit
 from qgan.errors import InputError
 from qgan.files import locked
 
@@ -66,7 +67,7 @@ class FeatureNetwork(nn.Module):
                 f"images are {_size(images.shape[1:])}, the feature network's {_size(self.shape)}; "
                 "train one for this size"
             )
-        parts = [self(_unit(part.to(self.mean.device))) for part in images.split(_AT_ONCE)]
+        parts = [self(unit(part.to(self.mean.device))) for part in images.split(_AT_ONCE)]
         return (torch.cat(parts) - self.mean) @ self.whitening
 
 
@@ -118,13 +119,13 @@ def _train(network: FeatureNetwork, images: Tensor) -> None:
     damage = torch.arange(DAMAGES).repeat_interleave(BATCH)
     for _ in range(min(max(PASSES * len(images) // len(damage), STEPS[0]), STEPS[1])):
         drawn = torch.randint(len(images), (DAMAGES * BATCH,), generator=stream)
-        batch = _window(_damaged(_unit(images[drawn]), stream), stream)
+        batch = _window(_damaged(unit(images[drawn]), stream), stream)
         loss = F.cross_entropy(head(network(batch)), damage)
         adam.zero_grad(set_to_none=True)
         loss.backward()
         adam.step()
     with torch.no_grad():
-        raw_features = torch.cat([network(_unit(part)) for part in images.split(_AT_ONCE)]).double()
+        raw_features = torch.cat([network(unit(part)) for part in images.split(_AT_ONCE)]).double()
         mean = raw_features.mean(0)
         variance, axes = torch.linalg.eigh((raw_features - mean).T @ (raw_features - mean) / (len(images) - 1))
         directions = network.whitening.shape[1]
@@ -178,10 +179,6 @@ def _require_bytes(images: Tensor) -> None:
         raise InputError(
             f"images are {images.dtype} of shape {tuple(images.shape)}; give uint8 pixels (k, channels, height, width)"
         )
-
-
-def _unit(images: Tensor) -> Tensor:
-    return images.float() / 255
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -117,7 +117,7 @@ class SpsaCycles:
         points: list[Tensor] = []
         losses: list[float] = []
         while not spsa.done:
-            together = spsa.ask_together()
+            together = spsa.ask()
             told = problem.losses(together)
             for loss in told:
                 spsa.tell(loss)

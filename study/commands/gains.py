@@ -112,8 +112,7 @@ def _search(
         cluster.require_shared(study)
         signal.signal(signal.SIGTERM, terminated)  # Ray has put its own in place
     path = patches.prepare(study, click.echo)
-    if not ledger.storage.exists("plan.json"):  # `study report` asks for it
-        ledger.write_plan(plan.record(study, plan.trials(study), path))
+    ledger.add_plan(plan.record(study, plan.trials(study), path))
     if starts.state(study, start, ledger) != "done":
         closed = _train(study, start, ledger, lease, here)
         if closed is not None and closed.exit_code != INTERRUPTED:

@@ -216,8 +216,7 @@ def _train(found: "Final", folder: Path, run: "Run | None", assignments: list[st
     study = found.study
     path = patches.prepare(study, click.echo)
     ledger = Ledger(study.folder)
-    if not ledger.storage.exists("plan.json"):  # `study report` asks for it
-        ledger.write_plan(plan.record(study, plan.trials(study), path))
+    ledger.add_plan(plan.record(study, plan.trials(study), path))
     gains = found.saved_gains()
     if gains is None:
         click.echo(f"calibrating the gains on {found.settings.calibration}: no circuit of the machine is spent")

@@ -133,13 +133,13 @@ def run(evaluation: Evaluation) -> None:
 
 
 def _frozen(start: trainable.Job, device: str) -> "FrozenWgan":
-    """The checkpoint's networks; a worker runs many cycles from one checkpoint."""
+    """The checkpoint's networks; a worker runs many cycles from one checkpoint, which S3 sends once."""
     from qgan.cycle import FrozenWgan
 
-    checkpoint = ledger.TrialFolder(start.folder).checkpoint
-    name = (checkpoint, checkpoint.stat().st_mtime_ns, device)
+    name = (start.folder, start.planned.key, start.horizons[-1], device)
     if name not in _kept:
         _kept.clear()
+        checkpoint = ledger.TrialFolder(start.folder).checkpoint
         _kept[name] = FrozenWgan(start.planned.trial, trainable.checked_patches(start), checkpoint, device)
     return _kept[name]
 

@@ -11,7 +11,6 @@ class Here:
 
     def __init__(self) -> None:
         self.submitted: deque[Evaluation] = deque()
-        self.run = 0  # evaluations so far
 
     def submit(self, evaluation: Evaluation) -> None:
         self.submitted.append(evaluation)
@@ -19,7 +18,6 @@ class Here:
     def wait(self) -> tuple[Evaluation, Outcome]:
         evaluation = self.submitted.popleft()
         evaluations.run(evaluation)
-        self.run += 1
         found = evaluations.outcome(evaluation)
         assert found is not None
         return evaluation, found

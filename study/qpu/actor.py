@@ -99,7 +99,7 @@ class Qpu:
             ahead = self.line.ask(str(run.folder), holder, who)
             self._remember()
             if ahead:
-                others = "".join(f", then {place.who}" for place in ahead[1:])
+                others = "".join(f", then {turn.who}" for turn in ahead[1:])
                 return f"{run.machine} is used by {ahead[0].who}{others}"
         if not self.working.acquire(blocking=False):
             before = self.run  # None while a run's jobs are being opened or closed
@@ -174,8 +174,8 @@ class Qpu:
         """How far the run is, and what a person should know, from line `since` on."""
         with self.state:
             first = self.line.first
-            places = [place for place in self.line.places if place.run == str(run.folder)]
-            waits = first is not None and bool(places) and places[0] is not first
+            turn = next((turn for turn in self.line.turns if turn.run == str(run.folder)), None)
+            waits = first is not None and turn is not None and turn is not first
             told = self.told.get(run.folder, [])
             journal = self.jobs.journal if self.jobs is not None and self.run == run else None
             done = 0 if journal is None else sum("result" in records for records in list(journal.orders.values()))

@@ -57,8 +57,8 @@ class Final:
 
     @property
     def gains_file(self) -> Path:
-        """Where calibrated gains are kept, for every rung."""
-        return self.folder / f"gains-{self._without_gains()[:8]}.json"
+        """Where calibrated gains are kept, for every rung: named by the trial that calibrates them."""
+        return self.folder / f"gains-{calibration_trial(self).key[:8]}.json"
 
     @property
     def update_epochs(self) -> list[int]:
@@ -112,10 +112,6 @@ class Final:
     def _with(self, prior: TrainedCircuitSettings) -> "Final":
         trial = replace(self.planned.trial, prior=prior)  # type: ignore[arg-type]
         return replace(self, planned=replace(self.planned, key=trial.key, trial=trial))
-
-    def _without_gains(self) -> str:
-        """The key of the trial that a calibration makes."""
-        return calibration_trial(self).key if self.prior.gains is None else self.planned.key
 
 
 def final(study: Study, backend: str | None) -> Final:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import shutil
 import signal
 import sys
 import time
@@ -22,7 +21,7 @@ from study.qpu.actor import RESOURCE, actor
 from study.qpu.final import Final
 from study.qpu.run import Run
 from study.qpu.trial import Ended, train
-from study.storage import StorageError, local, sentence
+from study.storage import StorageError, sentence
 from study.trainable import Job
 
 _LINE_EVERY_S = 5.0
@@ -56,32 +55,28 @@ def calibrate(job: Job) -> Any:
 
 def run(job: Job, run: Run | None) -> Ended:
     """Run the final trial on the connected cluster to its end, whatever that is."""
-    with cluster.marked(job.folder) as mark:
-        return _run(job, run, mark)
+    with cluster.marked(job.folder) as mark, tuning.notes_folder() as notes:
+        return _run(job, run, mark, notes)
 
 
-def _run(job: Job, run: Run | None, mark: str) -> Ended:
+def _run(job: Job, run: Run | None, mark: str, notes: str) -> Ended:
     watch = _Watch(job, run)
     started = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S-%f")
-    storage = (local(job.folder) / "tune").absolute()
     resources = {"cpu": job.cpus, "gpu": job.gpus}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(_on_worker, job=job, run=run, mark=mark), resources),
         tune_config=tune.TuneConfig(num_samples=1, trial_dirname_creator=lambda trial: "trial"),
         run_config=tune.RunConfig(
             name=started,
-            storage_path=str(storage),
+            storage_path=notes,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=_DEATHS),
             callbacks=[watch],
         ),
     )
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what goes wrong is said by us
-    try:
-        with _signals(watch):
-            tuner.fit()
-    finally:
-        shutil.rmtree(storage, ignore_errors=True)  # Tune's own notes
+    with _signals(watch):
+        tuner.fit()
     watch.tell()
     return watch.ended or Ended("lost", f"the trial's process died {_DEATHS + 1} times (killed, or out of memory)")
 
@@ -203,24 +198,15 @@ def _called_off(run: Run) -> str:
 
 def _on_worker(config: dict[str, Any], job: Job, run: Run | None, mark: str) -> None:
     """Tune's trainable: a thin coat over `trial.train`."""
-    reported = 0.0
-    result: dict[str, Any] = {"epoch": 0, "mmd_v": None, "floor_v": None}
-
-    def watch(epoch: Any) -> None:
-        nonlocal reported, result
-        result = {name: getattr(epoch, name) for name in result}
-        if time.monotonic() - reported > 1.0:
-            tune.report(result)
-            reported = time.monotonic()
-
+    watch = tuning.Reporter()
     try:
         cluster.require_seen(job.folder, mark, job.patches)
     except StorageError as error:
         ended = Ended("refused", sentence(error))
     else:
         ended = train(job, run, watch)
-    tune.report(result)
-    tune.report({**result, **dataclasses.asdict(ended)})
+    tune.report(watch.result)
+    tune.report({**watch.result, **dataclasses.asdict(ended)})
 
 
 def _asked(reference: Any) -> Any:

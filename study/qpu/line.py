@@ -12,8 +12,8 @@ TTL_S = 30.0  # a holder that was not heard of for so long has lost its place
 
 
 @dataclass
-class Place:
-    """One place in the line."""
+class Turn:
+    """One holder's turn."""
 
     run: str  # what is run; a new holder of the same run takes its place over
     holder: str
@@ -27,44 +27,44 @@ class Line:
     def __init__(self, ttl_s: float = TTL_S, clock: Callable[[], float] = time.monotonic) -> None:
         self.ttl_s = ttl_s
         self.clock = clock
-        self.places: list[Place] = []
+        self.turns: list[Turn] = []
         self.replaced: set[str] = set()  # holders whose run another one has taken over
 
-    def ask(self, run: str, holder: str, who: str) -> list[Place]:
+    def ask(self, run: str, holder: str, who: str) -> list[Turn]:
         """Join the line, or say that one still wants the thing; who is in front: nobody has it but the first."""
         self.expire()
         now = self.clock()
-        for number, place in enumerate(self.places):
-            if place.holder == holder:
-                place.heard = now
-                return self.places[:number]
-            if place.run == run:
-                self.replaced.add(place.holder)
-                self.places[number] = Place(run, holder, who, now)
-                return self.places[:number]
-        self.places.append(Place(run, holder, who, now))
-        return self.places[:-1]
+        for number, turn in enumerate(self.turns):
+            if turn.holder == holder:
+                turn.heard = now
+                return self.turns[:number]
+            if turn.run == run:
+                self.replaced.add(turn.holder)
+                self.turns[number] = Turn(run, holder, who, now)
+                return self.turns[:number]
+        self.turns.append(Turn(run, holder, who, now))
+        return self.turns[:-1]
 
     def beat(self, holder: str) -> bool:
-        """A sign of life; whether the holder has a place."""
-        for place in self.places:
-            if place.holder == holder:
-                place.heard = self.clock()
+        """A sign of life; whether the holder has a turn."""
+        for turn in self.turns:
+            if turn.holder == holder:
+                turn.heard = self.clock()
                 return True
         return False
 
     def leave(self, holder: str) -> None:
         """Give the place up."""
-        self.places = [place for place in self.places if place.holder != holder]
+        self.turns = [turn for turn in self.turns if turn.holder != holder]
 
     def expire(self) -> None:
         """Forget who was silent for too long."""
         now = self.clock()
-        self.places = [place for place in self.places if now - place.heard < self.ttl_s]
+        self.turns = [turn for turn in self.turns if now - turn.heard < self.ttl_s]
 
     def keep(self, path: Path) -> None:
         """Write the line down where it has changed since."""
-        text = json.dumps([[place.run, place.holder, place.who] for place in self.places]) + "\n"
+        text = json.dumps([[turn.run, turn.holder, turn.who] for turn in self.turns]) + "\n"
         if not path.exists() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(path) as temporary:
@@ -74,12 +74,12 @@ class Line:
         """The line that was written down; its holders count as just heard of. One that cannot be read is empty."""
         now = self.clock()
         try:
-            self.places = [Place(run, holder, who, now) for run, holder, who in json.loads(path.read_text())]
+            self.turns = [Turn(run, holder, who, now) for run, holder, who in json.loads(path.read_text())]
         except (OSError, ValueError, TypeError):
-            self.places = []
+            self.turns = []
 
     @property
-    def first(self) -> Place | None:
+    def first(self) -> Turn | None:
         """Who has it."""
         self.expire()
-        return self.places[0] if self.places else None
+        return self.turns[0] if self.turns else None

@@ -54,7 +54,7 @@ def test_a_cycle_is_spsa_on_the_mean_judgement_of_measured_codes(patches: Patche
     )
     losses = []
     while not spsa.done:
-        codes = to_integers(prior.model.sample(spsa.ask().float()[None], 64)[0])
+        codes = to_integers(prior.model.sample(spsa.ask()[:1].float(), 64)[0])
         judged = -frozen.run.wgan.critic(frozen.run.wgan.generator(2 * to_bits(codes, 3).float() - 1), None)
         losses.append(float(judged.detach().double().mean()))
         spsa.tell(losses[-1])

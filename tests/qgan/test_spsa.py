@@ -1,6 +1,5 @@
-"""SPSA as ask and tell: its counts, its state as JSON, and qiskit-algorithms as oracle."""
+"""SPSA as ask and tell: its counts, and qiskit-algorithms as oracle."""
 
-import json
 import math
 
 import numpy as np
@@ -27,7 +26,8 @@ def spsa(gains=GAINS[0], **options) -> Spsa:
 
 def finished(cycle: Spsa, of=loss) -> Spsa:
     while not cycle.done:
-        cycle.tell(of(cycle.ask()))
+        for theta in cycle.ask():
+            cycle.tell(of(theta))
     return cycle
 
 
@@ -49,27 +49,11 @@ def test_asking_twice_changes_nothing():
 
 def test_the_two_evaluations_of_an_iteration_lie_on_both_sides():
     cycle = spsa()
-    plus = cycle.ask() - THETA
+    plus, minus = cycle.ask() - THETA
     cycle.tell(1.0)
-    minus = cycle.ask() - THETA
+    assert torch.equal(cycle.ask(), (minus + THETA)[None])
     assert torch.allclose(plus, -minus)
     assert torch.allclose(plus.abs(), torch.full((P,), 0.2, dtype=torch.float64))
-
-
-@pytest.mark.parametrize("gains", GAINS, ids=repr)
-def test_dumped_and_loaded_after_every_evaluation_gives_the_same_bits(gains):
-    theta, final = finished(spsa(gains, iterations=20)).result
-    cycle = spsa(gains, iterations=20)
-    while not cycle.done:
-        asked = cycle.ask()
-        cycle = Spsa.load(json.loads(json.dumps(cycle.state_dict())))
-        assert torch.equal(cycle.ask(), asked)
-        cycle.tell(loss(asked))
-    cycle = Spsa.load(json.loads(json.dumps(cycle.state_dict())))
-    assert torch.equal(cycle.result[0], theta)
-    assert cycle.result[1] == final
-    # the stream goes on where it was, for the next cycle
-    assert cycle.stream.random() == finished(spsa(gains, iterations=20)).stream.random()
 
 
 def test_two_cycles_that_continue_the_gains_are_one_long_cycle():
@@ -83,7 +67,7 @@ def test_two_cycles_that_continue_the_gains_are_one_long_cycle():
 def test_restarted_gains_begin_with_the_first_perturbation_again():
     first = finished(spsa(iterations=20))
     for k, c in ((0, 0.2), (first.k, 0.2 / 21**0.101)):
-        step = Spsa(first.result[0], GAINS[0], first.stream, k=k).ask() - first.result[0]
+        step = Spsa(first.result[0], GAINS[0], first.stream, k=k).ask()[0] - first.result[0]
         assert torch.allclose(step.abs(), torch.full((P,), c, dtype=torch.float64))
 
 

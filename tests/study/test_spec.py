@@ -1,5 +1,6 @@
 """Study files: what is accepted, and that every mistake is one sentence with file, line and key."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from qgan.errors import InputError
 from qgan.prior_settings import BernoulliSettings, Gains, QcbmSettings
 from study import patches
+from study.document import parse_value
 from study.spec import load
 
 GOOD = """\
@@ -79,6 +81,33 @@ def test_gains_come_from_a_file_and_change_the_trial(write, tmp_path: Path) -> N
         load(write(text))
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", 10),
+        ("+010", 10),
+        ("-3", -3),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("08", 8),
+        ("1:30", "1:30"),
+        ("0b11", "0b11"),
+        ("1_000", "1_000"),
+        ("1e-4", 1e-4),
+        ("01.50", 1.5),
+        (".5", 0.5),
+        ("7.", 7.0),
+        ("-.Inf", -math.inf),
+        ("1:30.5", "1:30.5"),
+        ("2020-01-01", "2020-01-01"),
+        ("+", "+"),
+    ],
+)
+def test_numbers_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    found = parse_value(text)
+    assert (type(found), found) == (type(value), value)
+
+
 def test_values_from_the_command_line(write) -> None:
     study = load(write(GOOD), ["train.batch_size=4", "grid.epochs=[5]", "arms.qcbm.layers=2"])
     assert study.cells[0].train.batch_size == 4
@@ -104,10 +133,13 @@ def test_values_from_the_command_line(write) -> None:
         ("[4, 6]", "[]", 7, ["grid.latent_dim", "empty"]),
         ("[4, 6]", "[4, 4]", 7, ["grid.latent_dim", "twice"]),
         ("[16, 32]", "[sixteen]", 7, ["grid.images", "sixteen"]),
+        ("[16, 32]", "[1:30]", 7, ["grid.images", "'1:30'"]),
         ("images: [16, 32], ", "", 7, ["grid", "images", "missing"]),
         ("epochs:", "widht: [3], epochs:", 7, ["grid.widht", "`width`"]),
         ("epochs:", "learning_rate: [0.1], epochs:", 7, ["train.learning_rate", "qcbm.learning_rate"]),
         ("epochs:", "layers: [0], epochs:", 7, ["grid.layers", "1 or more"]),
+        ("epochs:", "width: [8], train.width: [8, 16], epochs:", 7, ["grid.train.width", "`width`", "one of the two"]),
+        ("epochs:", "qcbm.shots: [8, 16], shots: [8], epochs:", 7, ["grid.shots", "`qcbm.shots`", "qcbm.shots too"]),
         ("replicates: 3", "replicates: 0", 8, ["replicates", "at least one"]),
         ("replicates: 3", "replicates: many", 8, ["replicates", "many"]),
         ("batch_size: 8", "batch_size: 1", 9, ["train.batch_size", "2 or more"]),
@@ -181,7 +213,7 @@ def test_files_that_are_no_study_files(tmp_path: Path) -> None:
     control = tmp_path / "control.yaml"
     control.write_bytes(b"study: a\x07b")
     number = tmp_path / "number.yaml"
-    number.write_text("study: 0b_")
+    number.write_text("study: !!int ten")
     for path, message in [
         (control, "YAML"),
         (number, "cannot be read"),
@@ -227,7 +259,7 @@ def test_anchors_of_anchors_do_not_fill_the_memory(write) -> None:
         "train.batch_size.x=3",
         "train.bath_size=3",
         "train=[3",
-        "train.learning_rate=0b_",
+        "train.learning_rate=!!int ten",
         "arms={1: {prior: bernoulli}}",
     ],
 )

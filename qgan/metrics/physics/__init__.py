@@ -56,14 +56,6 @@ SCORED = (PHASE, KAM, KS_DEVIATION, MASK)
 _AT_ONCE = 256  # images: bounds the memory of spectra and labels
 
 
-def physics_scores(generated: Tensor, real: Tensor, channels: Sequence[Channel], step_um: float) -> dict[str, float]:
-    """All of NAMES for two sets of images (k, C, H, W) and (m, C, H, W) uint8, which `channels` describes.
-
-    step_um: side of a pixel, um. Raises InputError where the two do not fit each other.
-    """
-    return Physics.of(generated, channels).scores(Physics.of(real, channels), step_um)
-
-
 @dataclass(frozen=True, eq=False)
 class Physics:
     """What the scores need to know of one set of images; a real set's serves any number of generated ones."""

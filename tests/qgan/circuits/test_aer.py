@@ -150,17 +150,6 @@ def test_every_backend_samples(backend):
     assert codes.dtype == torch.uint8
 
 
-def test_a_backend_may_take_its_noise_from_a_characterisation_file(tmp_path):
-    path = tmp_path / "forte.json"
-    path.write_text('{"fidelity": {"1q": {"median": 0.99}, "2q": {"median": 0.97}, "spam": {"median": 0.995}}}')
-    sampler = make_sampler(f"exact:{path}+spam", Ansatz(2), stream())
-    assert isinstance(sampler, NoisyStateVector)
-    assert sampler.noise.two_qubit == pytest.approx(0.04)
-    assert sampler.noise.spam == pytest.approx(0.005)
-    noise_model = make_sampler(f"aer:{path}", Ansatz(2), stream()).simulator.options.noise_model
-    assert noise_model.noise_instructions == ["rx", "rxx", "rzz"]
-
-
 @pytest.mark.parametrize("backend", ["exact", "exact:aria-2", "aer"])
 @pytest.mark.parametrize(
     ("spoil", "shots", "says"),
@@ -190,7 +179,7 @@ def test_what_cannot_be_run_is_said_in_one_sentence(backend, spoil, shots, says)
 )
 def test_an_unknown_backend_names_what_exists_and_the_nearest(backend, nearest):
     with pytest.raises(
-        InputError, match=rf"exact, exact:aria-1, .*, aer, aer:aria-1, .*FILE\.json.*did you mean .*{nearest}"
+        InputError, match=rf"exact, exact:aria-1, .*, aer, aer:aria-1, .*did you mean .*{nearest}"
     ) as error:
         make_sampler(backend, Ansatz(2), stream())
     assert error.value.key == "backend"

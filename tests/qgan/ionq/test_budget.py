@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from qgan.circuits.ansatz import Ansatz
-from qgan.ionq.budget import ARIA_TIMING, Budget, Timing
+from qgan.ionq.budget import Budget
 from qgan.ionq.cnot import compile_by_cnots
 from qgan.ionq.compiler import compile_ansatz
 from qgan.ionq.noise import PUBLISHED
@@ -49,13 +49,6 @@ def test_a_training_costs_what_the_table_says(rates, pulses, entanglers, circuit
 def test_debiasing_raises_the_price():
     one = Budget.of(compiled("full"), PUBLISHED["aria-2"], rates=ARIA, shots=500, debiasing=True)
     assert one.usd == pytest.approx(97.5 + 500 * (48 * 0.00022 + 66 * 0.000975))
-
-
-def test_times_of_a_characterisation():
-    timing = Timing.from_characterization({"timing": {"1q": 1e-4, "2q": 9e-4, "readout": 0.001, "reset": 0.002}})
-    assert timing == Timing(1e-4, 9e-4, 0.003)
-    assert Timing.from_characterization({"timing": {"readout": 1}}) is None
-    assert Budget.of(compiled("full"), PUBLISHED["aria-2"], ARIA_TIMING).seconds_per_shot < 0.05
 
 
 def test_prices_in_an_estimate_of_the_service():

@@ -318,7 +318,7 @@ def test_costs_that_were_not_told_at_once_are_read_later(serve, jobs_on):
 @pytest.mark.parametrize(
     ("machine", "change", "options", "says"),
     [
-        ("qpu.aria-3", {}, {}, r"lists no machine qpu.aria-3 \(the nearest is qpu.aria-"),
+        ("qpu.aria-3", {}, {}, r"lists no machine qpu.aria-3 \(did you mean `qpu.aria-"),
         ("qpu.aria-1", {}, {}, "qpu.aria-1 is retired; available now: simulator, qpu.aria-2"),
         ("qpu.aria-2", {"status": "unavailable"}, {}, "qpu.aria-2 is unavailable"),
         ("qpu.aria-2", {"degraded": True}, {}, "qpu.aria-2 is degraded now: .* accept that with --yes"),
@@ -363,7 +363,7 @@ def test_old_prices_are_said_and_unknown_ones_refused(serve, jobs_on):
     assert said == [old.warning(date.today())]
     assert "91 days ago" in said[0]
     assert dataclasses.replace(old, read=date.today()).warning(date.today()) is None
-    with pytest.raises(InputError, match=r"no price is known for qpu.fort-1; the nearest is qpu.forte-1"):
+    with pytest.raises(InputError, match=r"no price is known for qpu.fort-1 \(did you mean `qpu.forte-1`\?\): give"):
         rates("qpu.fort-1")
 
 

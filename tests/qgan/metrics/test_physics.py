@@ -17,7 +17,7 @@ from qgan.ebsd.settings import Settings
 from qgan.ebsd.synthetic import generate
 from qgan.ebsd.synthetic_maps import synthetic_map
 from qgan.errors import InputError
-from qgan.metrics.physics import NAMES, Physics, physics_scores
+from qgan.metrics.physics import NAMES, Physics
 from qgan.metrics.physics.maps import Masks, PhaseCorrelation
 from qgan.metrics.physics.readings import TOLERANCE, Levels, Measurements
 
@@ -28,7 +28,8 @@ IMPOSSIBLE = ("phase_gap", "kam_gap", "ks_deviation_gap", "mask_gap", "noise_dis
 
 
 def scores(generated: Bytes, real: Bytes, channels: tuple[Channel, ...] = CHANNELS) -> dict[str, float]:
-    return physics_scores(torch.from_numpy(generated.copy()), torch.from_numpy(real.copy()), channels, STEP)
+    ours, theirs = (Physics.of(torch.from_numpy(each.copy()), channels) for each in (generated, real))
+    return ours.scores(theirs, STEP)
 
 
 @pytest.fixture(scope="module")
@@ -359,6 +360,6 @@ def test_images_that_are_none_are_one_sentence(images: torch.Tensor) -> None:
 
 
 def test_other_sizes_are_one_sentence() -> None:
-    small, large = (torch.zeros(2, 5, side, side, dtype=torch.uint8) for side in (6, 8))
+    small, large = (np.zeros((2, 5, side, side), np.uint8) for side in (6, 8))
     with pytest.raises(InputError, match="images of one size"):
-        physics_scores(small, large, CHANNELS, STEP)
+        scores(small, large)

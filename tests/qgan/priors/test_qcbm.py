@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from qgan.circuits.ansatz import Ansatz
-from qgan.circuits.backends import BACKENDS
 from qgan.circuits.codes import to_integers
 from qgan.circuits.exact import StateVector
 from qgan.errors import InputError
+from qgan.ionq.noise import NAMED
 from qgan.prior_settings import Backend, BernoulliTrainedSettings, Gains, QcbmSettings
 from qgan.priors import build
 from qgan.priors.pretraining import pretrained
@@ -166,4 +166,5 @@ def test_entropy_needs_a_sampler_that_knows_its_probabilities(prior):
 
 
 def test_settings_name_every_backend() -> None:
-    assert set(get_args(Backend)) == set(BACKENDS)
+    noises = ("", *(f":{name}" for name in NAMED))
+    assert set(get_args(Backend)) == {f"{place}{noise}" for place in ("exact", "aer") for noise in noises}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from study import patches, trainable
+from study.gains.evaluation import Evaluation, Outcome
 from study.gains.here import Here
 from study.gains.journal import Journal
 from study.gains.result import Result
@@ -40,6 +41,16 @@ results: {results}
 """
 
 
+class Counted(Here):
+    """Knows how many evaluations it has run."""
+
+    run = 0
+
+    def wait(self) -> tuple[Evaluation, Outcome]:
+        self.run += 1
+        return super().wait()
+
+
 @pytest.fixture
 def gains_file(tmp_path: Path, patches_file: Path) -> Path:
     path = tmp_path / "tiny.yaml"
@@ -49,10 +60,10 @@ def gains_file(tmp_path: Path, patches_file: Path) -> Path:
 
 def search_in_this_process(
     file: Path, *assignments: str, concurrency: int = 1, ended: Callable[[Tried], None] = lambda tried: None
-) -> tuple[Search, Result | None, Here]:
+) -> tuple[Search, Result | None, Counted]:
     """The whole of `study gains`, Ray and words left out."""
     study = load(file, assignments)
-    ledger, pool = Ledger(study.folder), Here()
+    ledger, pool = Ledger(study.folder), Counted()
     start = start_job(study, patches.file(study), ledger)
     require_same(Journal(ledger.storage), identity(study, start))
     if state(study, start, ledger) != "done":
@@ -63,5 +74,5 @@ def search_in_this_process(
 
 
 @pytest.fixture
-def search_here() -> Callable[..., tuple[Search, Result | None, Here]]:
+def search_here() -> Callable[..., tuple[Search, Result | None, Counted]]:
     return search_in_this_process

@@ -11,9 +11,17 @@ from click.testing import CliRunner
 from analysis.errors import ResultsError
 from analysis.gains import read_gains
 from analysis.inference import t_interval
+from qgan.prior_settings import Gains
+from study import patches, s3, trainable
 from study.cli import main
+from study.gains import evaluation
+from study.gains.evaluation import outcome, run
+from study.gains.run import evaluator
+from study.gains.start import start_job
 from study.ledger import Ledger
 from study.spec import load
+
+from ...s3_server import place
 
 
 def refused(*words: object) -> str:
@@ -78,6 +86,33 @@ def _search_cycles(folder: Path) -> set[tuple[float, ...]]:
     return {tuple(cycle["losses"]) for record, cycle in found if cycle and record.trial["seed"].startswith("search")}
 
 
+def test_a_checkpoint_on_s3_is_fetched_once_for_many_cycles(
+    gains_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    class Counted(s3.S3):
+        def read(self, name: str) -> bytes:
+            read.append(name)
+            return super().read(name)
+
+    monkeypatch.setattr(s3, "S3", Counted)
+    monkeypatch.setattr(s3, "node_folder", lambda: tmp_path / "node")
+    study = load(gains_file, [f"results={place()}"])
+    ledger = Ledger(study.folder)
+    start = start_job(study, patches.file(study), ledger)
+    assert trainable.run(start, lambda epoch: None)
+    evaluate = evaluator(study, start, ledger)
+    read.clear()
+    cycles = [evaluate(Gains(0.3, 0.2), 2, f"search {seed}") for seed in range(3)]
+    for each in cycles:
+        run(each)
+        found = outcome(each)
+        assert found is not None
+        assert found.cause is None
+    assert read.count("checkpoint.pt") == 1
+
+
 def test_a_stopped_search_goes_on_and_many_at_once_try_as_many(
     gains_file: Path, tmp_path: Path, search_here: Any
 ) -> None:
@@ -119,11 +154,12 @@ def test_a_candidate_whose_cycle_fails_counts_as_failed(gains_file: Path, search
     assert running is not None
     assert (running.found, running.objective) == (None, "log MMD")
 
-    # the checkpoint is not whole for one cycle of candidate 1: it fails, and the others go on
+    # the checkpoint is away while a new worker begins candidate 1: it fails, and the others go on
     broken, ended = gains_file.parent / "results/bad/trials", []
 
     def damage(tried: object) -> None:
         ended.append(tried)
+        evaluation._kept.clear()
         for each in broken.glob("*/checkpoint.pt"):
             if len(ended) == 1:
                 each.rename(each.with_name("away"))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from study.qpu.line import Line
+from study.qpu.line import Line, Turn
 
 
 class Clock:
@@ -12,18 +12,18 @@ class Clock:
         return self.now
 
 
-def names(places: list[object]) -> list[str]:
-    return [place.who for place in places]  # type: ignore[attr-defined]
+def names(turns: list[Turn]) -> list[str]:
+    return [turn.who for turn in turns]
 
 
 def test_the_second_waits_and_hears_for_whom() -> None:
     line = Line(10, Clock())
     assert line.ask("run a", "1", "anna") == []
-    assert names(line.ask("run b", "2", "bert")) == ["anna"]  # type: ignore[arg-type]
-    assert names(line.ask("run c", "3", "carl")) == ["anna", "bert"]  # type: ignore[arg-type]
+    assert names(line.ask("run b", "2", "bert")) == ["anna"]
+    assert names(line.ask("run c", "3", "carl")) == ["anna", "bert"]
     line.leave("1")
     assert line.ask("run b", "2", "bert") == []
-    assert names(line.ask("run c", "3", "carl")) == ["bert"]  # type: ignore[arg-type]
+    assert names(line.ask("run c", "3", "carl")) == ["bert"]
 
 
 def test_a_holder_that_is_silent_loses_its_place() -> None:
@@ -36,7 +36,7 @@ def test_a_holder_that_is_silent_loses_its_place() -> None:
     clock.now = 11
     assert line.ask("run b", "2", "bert") == []
     assert not line.beat("1")
-    assert names(line.ask("run a", "1", "anna")) == ["bert"]  # type: ignore[arg-type]
+    assert names(line.ask("run a", "1", "anna")) == ["bert"]
 
 
 def test_a_killed_holder_is_followed_by_the_next_of_its_own_run_at_once() -> None:
@@ -46,7 +46,7 @@ def test_a_killed_holder_is_followed_by_the_next_of_its_own_run_at_once() -> Non
     assert line.ask("run a", "3", "anna again") == []
     assert line.replaced == {"1"}
     assert not line.beat("1")
-    assert names(line.ask("run b", "2", "bert")) == ["anna again"]  # type: ignore[arg-type]
+    assert names(line.ask("run b", "2", "bert")) == ["anna again"]
     assert line.first is not None
     assert line.first.holder == "3"
 
@@ -59,7 +59,7 @@ def test_an_actor_started_anew_finds_the_line_as_it_was(tmp_path: Path) -> None:
     line.keep(tmp_path / "folder" / "line.json")
     clock.now = 100
     again.recall(tmp_path / "folder" / "line.json")
-    assert names(again.ask("run b", "2", "bert")) == ["anna"]  # type: ignore[arg-type]
+    assert names(again.ask("run b", "2", "bert")) == ["anna"]
     assert again.ask("run a", "1", "anna") == []
     (tmp_path / "torn.json").write_text("[[")
     again.recall(tmp_path / "torn.json")

@@ -81,10 +81,15 @@ def test_the_ladder(word: str, simulated: bool, rehearsed: bool, machine: str) -
     assert (rung.simulated, rung.rehearsed, rung.machine) == (simulated, rehearsed, machine)
 
 
-@pytest.mark.parametrize("word", ["", "qpu", "qpu.", "rehearsal:", "exact:aria-9", "hardware", "rehearsals"])
-def test_words_that_are_no_rung(word: str) -> None:
-    with pytest.raises(InputError, match="must be rehearsal"):
+@pytest.mark.parametrize(
+    "word",
+    ["", "qpu", "qpu.", "qpu.Forte-1", "qpu.forte 1", "qpu...", "rehearsal:", "exact:aria-9", "hardware", "rehearsals"],
+)
+def test_words_that_are_no_rung_on_the_command_line_and_in_a_study_file(word: str, write: Write) -> None:
+    with pytest.raises(InputError, match=r"^must be rehearsal"):
         Rung(word)
+    with pytest.raises(InputError, match=r"qpu\.backend: must be rehearsal"):
+        load(write(), [f'qpu.backend="{word}"'])
 
 
 def test_every_rung_runs_the_same_trial(write: Write) -> None:
@@ -111,6 +116,7 @@ def test_gains_are_calibrated_once_for_all_rungs(write: Write, tmp_path: Path) -
     for rung in ("exact", "rehearsal", "qpu.forte-1"):
         again = final(load(path), rung).on_rung()
         assert again.saved_gains() == Gains(0.25, 0.1, 2.0)
+        assert again.with_gains(Gains(0.25, 0.1, 2.0)).gains_file == found.gains_file
     # an arm takes the file by name
     taken = path.read_text().replace("replicates: 2}", f"gains: {found.gains_file}, replicates: 2}}")
     path.write_text(taken)

@@ -156,7 +156,7 @@ def test_the_machine_refuses(cluster: None, write: Write, server: RehearsalServe
     from dataclasses import replace
 
     job, run = prepared(write(), server, "refused")
-    for machine, told in (("qpu.aria-1", "is retired"), ("qpu.forte-9", "the nearest is qpu.forte-1")):
+    for machine, told in (("qpu.aria-1", "is retired"), ("qpu.forte-9", "did you mean `qpu.forte-1`")):
         ended = ray.get(begin(job, replace(run, machine=machine)))
         assert ended.ended == "refused"
         assert told in ended.told
@@ -186,6 +186,7 @@ def _killed_and_gone_on_with(
     for process in processes:  # the driver first: then Ray, its head, actor and worker
         process.kill()
     first.wait()
+    assert not [*tmp_path.glob("results/tiny/qpu/*/tune")]  # Tune's notes are no part of the results
     again = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "circuits are measured already" in again.stdout
