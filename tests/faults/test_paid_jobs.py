@@ -67,7 +67,7 @@ def trained(folder: Path, url: str) -> torch.Tensor:
             sampler.begin_cycle(number)
             spsa = Spsa(theta, Gains(0.5, 0.3), stream, ITERATIONS)
             while not spsa.done:
-                codes = sampler.sample(spsa.ask_together(), SHOTS)
+                codes = sampler.sample(spsa.ask(), SHOTS)
                 # a loss that no other process would compute: the journal's must be used
                 losses = [float(each.double().mean()) + random.SystemRandom().random() * 1e-3 for each in codes]
                 for loss in sampler.remember(losses):

@@ -40,8 +40,9 @@ def make_trial(prior: PriorSettings, replicate: int = 0, **train_settings: Any) 
 
 
 def comparable(epoch: Epoch) -> dict[str, Any]:
-    """All that an epoch says but how long it took and where it was saved."""
-    values = {name: value for name, value in vars(epoch).items() if name not in ("seconds", "checkpointed", "images")}
+    """All that an epoch says but how long it took, where it was saved and which run trained it."""
+    left_out = ("seconds", "checkpointed", "resumed", "images")
+    values = {name: value for name, value in vars(epoch).items() if name not in left_out}
     if epoch.images is not None:
         values["images"] = [each.tolist() if hasattr(each, "tolist") else each for each in vars(epoch.images).values()]
     return values
@@ -57,6 +58,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(prior: PriorSettings, patches:
             break
     resumed = list(train(trial, patches, horizons=[6], checkpoint=checkpoint, checkpoint_every=3))
     assert [comparable(epoch) for epoch in resumed] == whole
+    assert [epoch.resumed for epoch in resumed] == [True] * 3 + [False] * 3
     assert [each.name for each in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
