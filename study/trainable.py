@@ -196,9 +196,11 @@ def _patches(path: Path | str, modified_ns: int) -> "Patches":
 
 
 def cause(error: Exception) -> str:
+    """What went wrong in one line, as a failure's record has it."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return first if isinstance(error, InputError | RuntimeError) else f"{type(error).__name__}: {first}"
 
 
 def log(error: Exception) -> str:
+    """The last lines of the traceback."""
     return "\n".join("".join(traceback.format_exception(error)).splitlines()[-_LOG_LINES:])
