@@ -26,8 +26,9 @@ from analysis.effects import compare
 from analysis.errors import ResultsError
 from analysis.files import whole_file
 from analysis.quality import full_scores, summarise
+from analysis.records import PlannedTrial
 from analysis.results import Results
-from analysis.tables import CURVE, PlannedTrial
+from analysis.tables import CURVE
 
 FORMATS = (".csv", ".parquet")
 _LISTS = [field.name for field in CURVE if pa.types.is_list(field.type)]

@@ -12,8 +12,8 @@ from analysis.gains import GainsSearch, read_gains
 from analysis.ink import INK
 from analysis.published import PUBLISHED, Published
 from analysis.qpu_runs import QpuRun, qpu_runs
+from analysis.records import Plan
 from analysis.results import Results
-from analysis.tables import Plan
 
 ROLLING, FINAL = 100, 500  # epochs, of Fig. 3: rolling mean, and final line
 

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from analysis.errors import ResultsError
 from analysis.final_scores import ScoredCurve, final_scores
 from analysis.location import Place
+from analysis.records import TrialRecord, read_trial
 from analysis.results import SCORED, Images, Results
 from analysis.single_run import SingleRun, single_run
-from analysis.tables import TrialRecord, read_curve, read_trial
+from analysis.tables import read_curve
 
 LOSSES = ["evaluation", "cycle", "kind", "loss"]
 _DESCRIBED = {"arm", "cell_name", "replicate", "backend", "update_epochs", "circuits", "circuits_per_cycle", "gains"}

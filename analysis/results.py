@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from analysis.errors import ResultsError, UnreachableError
 from analysis.location import Place, Remote, locate
-from analysis.tables import Plan, TrialRecord, read_curve, read_images, read_plan, read_scores, read_trial
+from analysis.records import Plan, TrialRecord, read_plan, read_trial
+from analysis.tables import read_curve, read_images, read_scores
 
 SCORED = ["epoch", "mmd_v", "mmd_u", "floor_v", "floor_u"]  # what is read of every curve
 _REMOTE_READERS = 32  # requests at once: their time is spent waiting

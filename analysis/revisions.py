@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from analysis.tables import TrialRecord
+from analysis.records import TrialRecord
 
 _DIRTY = " with changes that are not committed"
 _UNKNOWN = "a copy without its repository"

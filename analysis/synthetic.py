@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis.quality import QUALITY
-from analysis.tables import CURVE, PATCHES_KEY, SCHEMA, SCORES, images_schema, write_table
+from analysis.records import SCHEMA
+from analysis.tables import CURVE, PATCHES_KEY, SCORES, images_schema, write_table
 
 LIST = pa.list_(pa.float64())
 SIZE = 20  # pixels

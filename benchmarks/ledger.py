@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from analysis import tables
+from analysis.records import SCHEMA, TrialRecord
 from benchmarks.clock import machine
 from study.estimate import estimate
 from study.nodes import this_machine
@@ -53,11 +53,11 @@ def finish(here: Look) -> None:
     packages = {f"package-{number}": "1.2.3" for number in range(10)}
     provenance = {"git": {"revision": "0" * 40, "dirty": False}, "packages": packages, "gpu": attempt["gpu"]}
     for each in here.planned:
-        record = tables.TrialRecord(
+        record = TrialRecord(
             each.key, "done", 4000, 4000, [attempt], None, [], "study trial", provenance, asdict(each.trial), 5400.0
         )
         folder = here.ledger.trial(each.key).storage
-        folder.write("trial.json", json.dumps({"schema": tables.SCHEMA, **vars(record)}, indent=1).encode())
+        folder.write("trial.json", json.dumps({"schema": SCHEMA, **vars(record)}, indent=1).encode())
         folder.write("curve.parquet", b"PAR1 only its ends are looked at PAR1")
 
 

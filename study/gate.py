@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analysis.tables import TrialRecord
+from analysis.records import TrialRecord
 from study.exit_codes import BUDGET, FAILED_TRIALS, INPUT
 from study.lease import Lease
 from study.sections import Budget

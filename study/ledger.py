@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from analysis import tables
 from analysis.errors import ResultsError
+from analysis.records import PER_ATTEMPT, SCHEMA, Plan, TrialRecord, parse_trial
 from study.lease import Lease
 from study.processes import place, runs
 from study.storage import Folder, Place, Storage, storage_of
@@ -52,12 +53,12 @@ class TrialFolder:
         self.storage.delete("checkpoint.pt")
         self.checkpoint.unlink(missing_ok=True)
 
-    def record(self) -> tables.TrialRecord | None:
+    def record(self) -> TrialRecord | None:
         """trial.json, or None where the trial has not begun; ResultsError where it is damaged."""
         return _record(self.storage, "trial.json")
 
     def begin(self, key: str, *, trial: dict[str, Any], command: str, provenance: dict[str, Any],
-              gpus: float = 0.0, usd_per_hour: float | None = None) -> tables.TrialRecord:  # fmt: skip
+              gpus: float = 0.0, usd_per_hour: float | None = None) -> TrialRecord:  # fmt: skip
         """Record a new attempt on `gpus` GPUs; curve and checkpoint of earlier ones stay."""
         self.storage.tidy()
         try:
@@ -78,7 +79,7 @@ class TrialFolder:
             "checkpoint": None,
             "ended": None,
         }
-        new = tables.TrialRecord(key, "running", 0, 0, [], None, [], command, provenance, trial)
+        new = TrialRecord(key, "running", 0, 0, [], None, [], command, provenance, trial)
         if before is not None:
             kept = ("epoch", "horizon", "attempts", "seconds", "mmd_v", "floor_v", "horizons")
             new = dataclasses.replace(new, **{name: getattr(before, name) for name in kept})
@@ -88,19 +89,19 @@ class TrialFolder:
         self.write_record(record)
         return record
 
-    def write_record(self, record: tables.TrialRecord) -> None:
+    def write_record(self, record: TrialRecord) -> None:
         """Rewrite trial.json; the current attempt is seen now."""
         record.attempts[-1]["last_seen"] = _now()
-        self.storage.write("trial.json", _json({"schema": tables.SCHEMA, **vars(record)}))
+        self.storage.write("trial.json", _json({"schema": SCHEMA, **vars(record)}))
 
-    def lost(self, record: tables.TrialRecord) -> tables.TrialRecord:
+    def lost(self, record: TrialRecord) -> TrialRecord:
         """Record that the process of the last attempt died without a word; what it has cost stays as last seen."""
         attempt = {**record.attempts[-1], "ended": "lost"}
         record = dataclasses.replace(record, attempts=[*record.attempts[:-1], attempt])
-        self.storage.write("trial.json", _json({"schema": tables.SCHEMA, **vars(record)}))
+        self.storage.write("trial.json", _json({"schema": SCHEMA, **vars(record)}))
         return record
 
-    def require_current(self, record: tables.TrialRecord) -> None:
+    def require_current(self, record: TrialRecord) -> None:
         """Raise Superseded where a later attempt than the record's last one has begun."""
         now = self.record()
         if now is not None and len(now.attempts) > len(record.attempts):
@@ -181,7 +182,7 @@ class Ledger:
                 damaged[key], states[key] = torn, "pending"
         return Snapshot(states, records, damaged)
 
-    def _record_of(self, key: str) -> tables.TrialRecord | ResultsError | None:
+    def _record_of(self, key: str) -> TrialRecord | ResultsError | None:
         try:
             return _record(self.storage, f"trials/{key}/trial.json")
         except ResultsError as error:
@@ -202,14 +203,14 @@ class Ledger:
             with ThreadPoolExecutor(self.storage.at_once) as pool:
                 yield from pool.map(question, keys)
 
-    def write_plan(self, plan: tables.Plan) -> None:
+    def write_plan(self, plan: Plan) -> None:
         """plan.json: what belongs to the study."""
         places: dict[str, list[dict[str, Any]]] = {}
         for each in plan.trials:
             places.setdefault(each.key, []).append({"arm": each.arm, "cell": each.cell, "replicate": each.replicate})
-        self.storage.write("plan.json", _json({"schema": tables.SCHEMA, **vars(plan), "trials": places}))
+        self.storage.write("plan.json", _json({"schema": SCHEMA, **vars(plan), "trials": places}))
 
-    def add_plan(self, plan: tables.Plan) -> None:
+    def add_plan(self, plan: Plan) -> None:
         """plan.json where there is none yet, which `study report` asks for."""
         if not self.storage.exists("plan.json"):
             self.write_plan(plan)
@@ -234,11 +235,11 @@ class Snapshot:
     """What the ledger said at one moment."""
 
     states: dict[str, str]  # key of a planned trial -> done | running | failed | pending, in the plan's order
-    records: dict[str, tables.TrialRecord]  # of every trial that has begun, planned or not
+    records: dict[str, TrialRecord]  # of every trial that has begun, planned or not
     damaged: dict[str, str]  # key -> which file is damaged, and how; such a trial is pending, its record written anew
 
 
-def lost_in_a_row(record: tables.TrialRecord) -> int:
+def lost_in_a_row(record: TrialRecord) -> int:
     """How many of the last attempts died without a new checkpoint."""
     count = 0
     for attempt in reversed(record.attempts):
@@ -248,27 +249,27 @@ def lost_in_a_row(record: tables.TrialRecord) -> int:
     return count
 
 
-def is_of_this_process(record: tables.TrialRecord) -> bool:
+def is_of_this_process(record: TrialRecord) -> bool:
     """Whether this process began the last attempt."""
     last = record.attempts[-1]
     return bool(last["process"] == os.getpid() and last["place"] == place())
 
 
-def checkpointed(record: tables.TrialRecord) -> int:
+def checkpointed(record: TrialRecord) -> int:
     """The epoch of the checkpoint from which the next attempt goes on; 0 for none."""
     return max((attempt.get("checkpoint") or 0 for attempt in record.attempts), default=0)
 
 
-def failed(record: tables.TrialRecord, error: str, epoch: int, log: str) -> tables.TrialRecord:
+def failed(record: TrialRecord, error: str, epoch: int, log: str) -> TrialRecord:
     """The record of a trial that cannot go on, with its cause in one line and the last lines of its log."""
     attempts = [*record.attempts[:-1], {**record.attempts[-1], "ended": "failed"}]
     cause = {"error": error, "epoch": epoch, "log": log}
     return dataclasses.replace(record, status="failed", epoch=epoch, cause=cause, attempts=attempts)
 
 
-def _record(storage: Storage, name: str) -> tables.TrialRecord | None:
+def _record(storage: Storage, name: str) -> TrialRecord | None:
     try:
-        return tables.parse_trial(storage.read(name), f"{storage}/{name}")
+        return parse_trial(storage.read(name), f"{storage}/{name}")
     except (FileNotFoundError, NotADirectoryError):  # a stray file beside the trials' folders is no trial
         return None
 
@@ -288,7 +289,7 @@ def _lost(storage: Storage, name: str) -> str:
     return f"{storage}/{name}: lost; its trial counts as pending"
 
 
-def _state(record: tables.TrialRecord | None, longest: int) -> str:
+def _state(record: TrialRecord | None, longest: int) -> str:
     """A trial whose process is gone is pending, its checkpoint kept."""
     if record is None:
         return "pending"
@@ -299,7 +300,7 @@ def _state(record: tables.TrialRecord | None, longest: int) -> str:
     return "running" if record.status == "running" and _alive(record) else "pending"
 
 
-def _alive(record: tables.TrialRecord) -> bool:
+def _alive(record: TrialRecord) -> bool:
     last = record.attempts[-1] if record.attempts else {}
     if last.get("place") == place() and not last.get("ended"):
         return runs(last["process"])  # however long it is silent: one update event on a simulator takes minutes
@@ -317,7 +318,7 @@ def _bits(code: list[float]) -> str | None:
 
 def _made_with(provenance: dict[str, Any]) -> dict[str, Any]:
     """What an attempt says of its own provenance."""
-    return {name: provenance[name] for name in tables.PER_ATTEMPT if name in provenance}
+    return {name: provenance[name] for name in PER_ATTEMPT if name in provenance}
 
 
 def _number(value: float) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from analysis import tables
+from analysis.records import Plan, PlannedTrial, cell_words
 from qgan.errors import InputError
 from qgan.settings import DataSettings
 from qgan.trial import Trial
@@ -19,7 +19,7 @@ STATES = ("done", "running", "failed", "pending")
 
 
 @dataclass(frozen=True)
-class Planned(tables.PlannedTrial):
+class Planned(PlannedTrial):
     """One trial at its place in the study."""
 
     trial: Trial
@@ -68,7 +68,7 @@ def choose(study: Study, arm: str, cell: str | None, replicate: int) -> Planned:
 
 def _cell_values(study: Study, text: str) -> dict[str, Any]:
     values = {}
-    for word in tables.cell_words(text):
+    for word in cell_words(text):
         name, equals, value = (each.strip() for each in word.partition("="))
         names = list(study.cells[0].values)
         if not equals or name not in names:
@@ -118,12 +118,12 @@ def counts(planned: Iterable[Planned], states: dict[str, str]) -> dict[tuple[str
     return table
 
 
-def record(study: Study, planned: Sequence[Planned], patches_file: Path | str) -> tables.Plan:
+def record(study: Study, planned: Sequence[Planned], patches_file: Path | str) -> Plan:
     """The plan as analysis reads it, with what is known of the patches."""
     from qgan.ebsd.dataset import read_footer
 
     footer = read_footer(patches_file)
-    return tables.Plan(
+    return Plan(
         study=study.name,
         baseline=study.baseline,
         arms=list(study.arms),

@@ -21,7 +21,7 @@ from study.spending import usd_per_hour
 from study.storage import Place, is_storage_trouble, local
 
 if TYPE_CHECKING:
-    from analysis.tables import TrialRecord
+    from analysis.records import TrialRecord
     from qgan.circuits import Sampler
     from qgan.ebsd.dataset import Patches
     from qgan.training import Epoch

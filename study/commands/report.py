@@ -65,7 +65,7 @@ def _figure(results: "Results", which: str, output: Path | None) -> list[Path]:
 def _results(source: Path) -> "Place":
     """The results folder that a study file, the folder itself, or its URI names."""
     from analysis.location import is_uri, locate
-    from analysis.tables import read_plan
+    from analysis.records import read_plan
     from study.spec import load
 
     if is_uri(source) or source.is_dir():

@@ -15,8 +15,8 @@ from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from analysis import tables
 from analysis.power import Design, Spread, smallest_p
+from analysis.records import SCHEMA, TrialRecord
 from qgan.prior_settings import BernoulliSettings
 from qgan.settings import DataSettings, ScoreSettings, TrainSettings
 from qgan.trial import Trial
@@ -157,10 +157,10 @@ def write_trial(study: Study, each: Planned, epochs: int, seconds: float, horizo
         "checkpoint": epochs,
     }
     rest: tuple[Any, ...] = ([attempt], None, [], "study trial", {}, {}, epochs * seconds)
-    record = tables.TrialRecord(each.key, "running", epochs, horizon, *rest)
+    record = TrialRecord(each.key, "running", epochs, horizon, *rest)
     folder = Ledger(study.folder).trial(each.key)
     folder.checkpoint.write_bytes(b"")
-    folder.storage.write("trial.json", json.dumps({"schema": tables.SCHEMA, **asdict(record)}).encode())
+    folder.storage.write("trial.json", json.dumps({"schema": SCHEMA, **asdict(record)}).encode())
 
 
 def test_time_and_money_from_the_ledger(study_file: Path) -> None:

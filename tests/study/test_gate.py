@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analysis.tables import TrialRecord
+from analysis.records import TrialRecord
 from study.exit_codes import BUDGET, FAILED_TRIALS, INPUT, INTERRUPTED
 from study.gate import Gate
 from study.lease import Lease

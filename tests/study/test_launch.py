@@ -26,7 +26,8 @@ from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.utils.callback import _create_default_callbacks
 
-from analysis.tables import TrialRecord, read_curve
+from analysis.records import TrialRecord
+from analysis.tables import read_curve
 from qgan.errors import InputError
 from study import cluster, connection, trainable
 from study.estimate import passed_horizons

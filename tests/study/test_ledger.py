@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from analysis import tables
+from analysis.records import TrialRecord
 from analysis.revisions import mixed_revisions
 from study.ledger import Ledger, failed
 
 KEY = "0123456789abcdef"
 
 
-def begin(ledger: Ledger) -> tables.TrialRecord:
+def begin(ledger: Ledger) -> TrialRecord:
     return ledger.trial(KEY).begin(KEY, trial={"images": 3}, command="study trial ...", provenance={"gpu": None})
 
 
@@ -30,7 +30,7 @@ def test_states(tmp_path: Path) -> None:
     record = begin(ledger)
     assert state(ledger, 10) == "running"
     folder = ledger.trial(KEY)
-    folder.write_record(tables.TrialRecord(**{**vars(record), "status": "done", "horizon": 10}))
+    folder.write_record(TrialRecord(**{**vars(record), "status": "done", "horizon": 10}))
     assert state(ledger, 10) == "pending"  # its curve is gone
     folder.storage.write("curve.parquet", b"PAR1 rows PAR1")
     assert state(ledger, 10) == "done"
@@ -98,7 +98,7 @@ CLEAN, DIRTY = ({"git": {"revision": "a" * 40, "dirty": dirty}, "packages": {}, 
 UNKNOWN: dict[str, Any] = {"git": None, "packages": {}, "gpu": None}
 
 
-def made(ledger: Ledger, *provenances: dict[str, Any]) -> tables.TrialRecord:
+def made(ledger: Ledger, *provenances: dict[str, Any]) -> TrialRecord:
     """A trial with one attempt by each."""
     for each in provenances:
         record = ledger.trial(KEY).begin(KEY, trial={}, command="study trial", provenance=each)

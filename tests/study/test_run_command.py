@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.tables import read_plan
+from analysis.records import read_plan
 from tests.conftest import STUDY
 
 from ..command_line import curve, study
