@@ -1,8 +1,6 @@
 """What a Ray cluster of several nodes is asked before anything starts: how far it grows, and what its nodes see."""
 
 import errno
-import hashlib
-import os
 import socket
 import time
 import uuid
@@ -19,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from qgan.errors import InputError
 from study.nodes import Node
 from study.patches import file
-from study.processes import place, runs
+from study.processes import abandoned, stamp
 from study.sections import FileSource
 from study.spec import Study
 from study.storage import Place, StorageError, storage_of
@@ -91,12 +89,9 @@ def require_shared(study: Study) -> None:
 def marked(results: Place) -> Iterator[str]:
     """Inside, the results hold a new object, by which any node can tell them from a copy; gives its name."""
     storage = storage_of(results)
-    here = hashlib.sha256(place().encode()).hexdigest()[:8]
-    for name in storage.list(_MARKS):  # of this place: other commands use theirs
-        process = name.removeprefix(f"{here}-").partition("-")[0]
-        if process.isdigit() and not runs(int(process)):
-            storage.delete(f"{_MARKS}/{name}")
-    mark = f"{_MARKS}/{here}-{os.getpid()}-{uuid.uuid4().hex}"
+    for name in filter(abandoned, storage.list(_MARKS)):  # other commands use theirs
+        storage.delete(f"{_MARKS}/{name}")
+    mark = f"{_MARKS}/{stamp()}{uuid.uuid4().hex}"
     storage.write(mark, b"by every node\n")
     try:
         yield mark

@@ -10,9 +10,7 @@ from typing import Any
 
 import yaml
 
-from qgan.errors import InputError, nearest
-
-__all__ = ["Document", "Where", "nearest", "parse_value"]
+from qgan.errors import InputError
 
 Where = tuple[str | int, ...]  # a key's path from the top: ("arms", "qcbm", "shots")
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qgan.errors import nearest
 from qgan.prior_settings import PriorSettings
 from qgan.settings import TrainSettings
-from study.document import Document, nearest
+from study.document import Document
 from study.validation import validate
 
 MOST_CELLS = 10_000

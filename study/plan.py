@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.records import Plan, PlannedTrial, cell_words
-from qgan.errors import InputError
+from qgan.errors import InputError, nearest
 from qgan.settings import DataSettings
 from qgan.trial import Trial
 from study import patches
-from study.document import nearest, parse_value
+from study.document import parse_value
 from study.ledger import Ledger, Snapshot
 from study.spec import Study, load
 

@@ -1,5 +1,6 @@
 """Which process is which, and whether it still runs."""
 
+import hashlib
 import os
 import socket
 from pathlib import Path
@@ -26,3 +27,18 @@ def runs(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except (OSError, IndexError):
         return True
+
+
+def stamp() -> str:
+    """This process, as the beginning of a name of what it leaves if it is killed; see `abandoned`."""
+    return f"{_here()}-{os.getpid()}-"
+
+
+def abandoned(name: str) -> bool:
+    """Whether a name begins with the stamp of a process of this place that runs no more."""
+    process = name.removeprefix(f"{_here()}-").partition("-")[0]
+    return process.isdigit() and not runs(int(process))
+
+
+def _here() -> str:
+    return hashlib.sha256(place().encode()).hexdigest()[:8]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from qgan.downstream.settings import DownstreamSettings
-from qgan.errors import InputError
+from qgan.errors import InputError, nearest
 from qgan.prior_settings import PRIOR_SETTINGS, PriorSettings, TrainedCircuitSettings, TrainedSettings
 from qgan.settings import ScoreSettings, TrainSettings
-from study.document import Document, Where, nearest
+from study.document import Document, Where
 from study.grid import Cell, expand
 from study.saved_gains import read_gains
 from study.sections import (

@@ -1,6 +1,5 @@
 """Ray Tune as a sweep asks for it: trials in the plan's order, processes that may die, an end at any time."""
 
-import hashlib
 import math
 import os
 import shutil
@@ -20,12 +19,13 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from study.gate import Gate
-from study.processes import place, runs
+from study.processes import abandoned, stamp
 
 if TYPE_CHECKING:
     from qgan.training import Epoch
 
 _REPORT_EVERY_S = 1.0
+_NOTES = "study-tune-"
 
 # read by Tune as an experiment starts
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # no files per trial
@@ -139,10 +139,8 @@ def signals_to(handler: Callable[[int, Any], None]) -> Iterator[None]:
 @contextmanager
 def notes_folder() -> Iterator[str]:
     """A folder for what Tune notes, and nothing of ours reads; what killed launchers have left there is removed."""
-    prefix = f"study-tune-{hashlib.sha256(place().encode()).hexdigest()[:8]}-"
-    for left in Path(tempfile.gettempdir()).glob(f"{prefix}*-*"):
-        process = left.name.removeprefix(prefix).partition("-")[0]
-        if process.isdigit() and not runs(int(process)):
+    for left in Path(tempfile.gettempdir()).glob(f"{_NOTES}*"):
+        if abandoned(left.name.removeprefix(_NOTES)):
             shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=_NOTES + stamp(), ignore_cleanup_errors=True) as folder:
         yield folder

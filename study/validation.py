@@ -8,8 +8,8 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from qgan.errors import InputError
-from study.document import Document, Where, nearest
+from qgan.errors import InputError, nearest
+from study.document import Document, Where
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 import click
 
-from qgan.errors import InputError
+from qgan.errors import InputError, nearest
 
 
 @click.command()
@@ -12,7 +12,6 @@ def priors(name: str | None) -> None:
     from rich.console import Console
 
     from qgan.prior_settings import PRIOR_SETTINGS
-    from study.document import nearest
     from study.priors_table import priors_table, settings_table
 
     if name is not None and name not in PRIOR_SETTINGS:

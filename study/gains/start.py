@@ -4,11 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import cast
 
-from qgan.errors import InputError
+from qgan.errors import InputError, nearest
 from qgan.prior_settings import PriorSettings, TrainedSettings
 from qgan.trial import Trial
 from study import plan, provenance, trainable
-from study.document import nearest
 from study.ledger import Ledger
 from study.plan import Planned
 from study.sections import GainsSearch
