@@ -184,6 +184,7 @@ Backend = Literal[
     "aer", "aer:aria-1", "aer:aria-2", "aer:forte-1",
     "aer:aria-1+spam", "aer:aria-2+spam", "aer:forte-1+spam",
 ]  # fmt: skip
+BACKENDS: tuple[str, ...] = get_args(Backend)
 Initial = Literal["bernoulli", "small", "uniform", "mps"]
 
 

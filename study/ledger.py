@@ -210,11 +210,6 @@ class Ledger:
             places.setdefault(each.key, []).append({"arm": each.arm, "cell": each.cell, "replicate": each.replicate})
         self.storage.write("plan.json", _json({"schema": SCHEMA, **vars(plan), "trials": places}))
 
-    def add_plan(self, plan: Plan) -> None:
-        """plan.json where there is none yet, which `study report` asks for."""
-        if not self.storage.exists("plan.json"):
-            self.write_plan(plan)
-
     def write_candidates(self, rows: Sequence[dict[str, Any]], objective: str) -> None:
         """candidates.parquet of the search of SPSA's gains, which minimises the objective: loss | log_mmd."""
         schema = tables.CANDIDATES.with_metadata({tables.OBJECTIVE_KEY: objective})

@@ -118,6 +118,12 @@ def counts(planned: Iterable[Planned], states: dict[str, str]) -> dict[tuple[str
     return table
 
 
+def ensure_record(study: Study, ledger: Ledger, patches_file: Path | str) -> None:
+    """Write plan.json where there is none yet: `study report` asks for it."""
+    if not ledger.storage.exists("plan.json"):
+        ledger.write_plan(record(study, trials(study), patches_file))
+
+
 def record(study: Study, planned: Sequence[Planned], patches_file: Path | str) -> Plan:
     """The plan as analysis reads it, with what is known of the patches."""
     from qgan.ebsd.dataset import read_footer

@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from qgan.errors import InputError
+from qgan.prior_settings import BACKENDS
 from qgan.settings import STRICT, ScoreSettings, require
-from study.qpu.ladder import SIMULATED, Rung
+from study.qpu.ladder import Rung
 
 MOST_REPLICATES = 10_000
 
@@ -233,4 +234,4 @@ class QpuRun:
         require(self.replicate >= 0, "replicate", "0 or more", self.replicate)
         require(self.usd is None or self.usd > 0, "usd", "above 0", self.usd)
         Rung(self.backend)  # refuses any other word
-        require(self.calibration in SIMULATED, "calibration", "one of " + ", ".join(SIMULATED), self.calibration)
+        require(self.calibration in BACKENDS, "calibration", "one of " + ", ".join(BACKENDS), self.calibration)

@@ -1,7 +1,5 @@
 """From a backend's name to the sampler that runs circuits there."""
 
-from typing import get_args
-
 import torch
 
 from qgan.circuits import Sampler
@@ -10,9 +8,7 @@ from qgan.circuits.exact import StateVector
 from qgan.circuits.noisy import NoisyStateVector
 from qgan.errors import InputError, nearest
 from qgan.ionq.noise import NAMED, Noise
-from qgan.prior_settings import Backend
-
-BACKENDS: tuple[str, ...] = get_args(Backend)
+from qgan.prior_settings import BACKENDS
 
 
 def make_sampler(backend: str, ansatz: Ansatz, stream: torch.Generator) -> Sampler:

@@ -112,7 +112,7 @@ def _search(
         cluster.require_shared(study)
         signal.signal(signal.SIGTERM, terminated)  # Ray has put its own in place
     path = patches.prepare(study, click.echo)
-    ledger.add_plan(plan.record(study, plan.trials(study), path))
+    plan.ensure_record(study, ledger, path)
     if starts.state(study, start, ledger) != "done":
         closed = _train(study, start, ledger, lease, here)
         if closed is not None and closed.exit_code != INTERRUPTED:

@@ -216,7 +216,7 @@ def _train(found: "Final", folder: Path, run: "Run | None", assignments: list[st
     study = found.study
     path = patches.prepare(study, click.echo)
     ledger = Ledger(study.folder)
-    ledger.add_plan(plan.record(study, plan.trials(study), path))
+    plan.ensure_record(study, ledger, path)
     gains = found.saved_gains()
     if gains is None:
         click.echo(f"calibrating the gains on {found.settings.calibration}: no circuit of the machine is spent")

@@ -2,12 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from typing import get_args
 
 from qgan.errors import InputError, nearest
-from qgan.prior_settings import Backend
+from qgan.prior_settings import BACKENDS
 
-SIMULATED: tuple[str, ...] = get_args(Backend)
 REHEARSED = "aria-2"  # the paper's machine
 _MACHINE = r"[a-z0-9]+([.-][a-z0-9]+)*"  # as IonQ names them
 _MEASURED = re.compile(rf"rehearsal(:{_MACHINE})?|qpu\.{_MACHINE}")
@@ -20,15 +18,15 @@ class Rung:
     word: str  # exact | exact:aria-2 | aer:aria-2 | ... | rehearsal | rehearsal:forte-1 | qpu.forte-1 | ...
 
     def __post_init__(self) -> None:
-        if not (self.word in SIMULATED or _MEASURED.fullmatch(self.word)):
-            hint = nearest(self.word, [*SIMULATED, "rehearsal", "qpu.forte-1"])
-            allowed = f"rehearsal, rehearsal:NAME, qpu.NAME, or one of {', '.join(SIMULATED)}"
+        if not (self.word in BACKENDS or _MEASURED.fullmatch(self.word)):
+            hint = nearest(self.word, [*BACKENDS, "rehearsal", "qpu.forte-1"])
+            allowed = f"rehearsal, rehearsal:NAME, qpu.NAME, or one of {', '.join(BACKENDS)}"
             raise InputError(f"must be {allowed}, not {self.word!r}{hint}", "backend")
 
     @property
     def simulated(self) -> bool:
         """Whether the trial's own process simulates the circuits: no machine, no jobs."""
-        return self.word in SIMULATED
+        return self.word in BACKENDS
 
     @property
     def rehearsed(self) -> bool:

@@ -14,12 +14,13 @@ from scipy.stats import chisquare
 from qgan.circuits import noisy
 from qgan.circuits.aer import AerSampler
 from qgan.circuits.ansatz import Ansatz
-from qgan.circuits.backends import BACKENDS, make_sampler
+from qgan.circuits.backends import make_sampler
 from qgan.circuits.codes import to_integers
 from qgan.circuits.exact import StateVector
 from qgan.circuits.noisy import NoisyStateVector
 from qgan.errors import InputError
 from qgan.ionq.noise import Noise
+from qgan.prior_settings import BACKENDS
 
 LOUD = Noise(pulse=0.08, two_qubit=0.15, spam=0.06)  # every source of error shows in some thousand shots
 
