@@ -46,19 +46,19 @@ def require_paid_once(server: RehearsalServer, runs: int) -> None:
     assert {job.status for job in jobs} == {"completed"}
 
 
-def require_one_at_a_time(server: RehearsalServer, handovers: int | None = None) -> None:
-    """No job is ordered while one of another run is not ended; and how often the machine went from run to run."""
-    jobs = sorted(server.service.jobs.values(), key=lambda job: job.submitted)
+def require_one_at_a_time(server: RehearsalServer) -> None:
+    """No job is ordered while one of another run is not ended.
+
+    How often the machine goes from run to run is not fixed: who is away for longer than a turn lasts, because its
+    process or the actor starts slowly, gets another turn later.
+    """
     ended: dict[str, float] = {}  # by run
-    changes = 0
-    for before, job in zip([None, *jobs], jobs, strict=False):
+    for job in sorted(server.service.jobs.values(), key=lambda job: job.submitted):
         assert job.key is not None
         assert job.completed is not None
         run = job.key.partition("/")[0]
         assert all(end <= job.submitted for other, end in ended.items() if other != run)
         ended[run] = max(job.completed, ended.get(run, 0.0))
-        changes += before is not None and before.key is not None and not before.key.startswith(run)
-    assert handovers is None or changes == handovers
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 120) -> None:
@@ -104,7 +104,7 @@ def test_two_trials_one_machine_and_kills_of_trial_and_actor(
     ray.kill(actor(), no_restart=False)
     assert [ended.ended for ended in ray.get([one, two], timeout=300)] == ["done", "done"]
     require_paid_once(server, 2)
-    require_one_at_a_time(server, handovers=1)
+    require_one_at_a_time(server)
     assert angles(file, first[0].folder) == fault_free(file)
     assert angles(other, second[0].folder) == fault_free(other)
 
@@ -133,7 +133,7 @@ def test_faults_and_kills_at_random(cluster: None, write: Write, tmp_path: Path,
             count = len(jobs) + chance.randint(2, 6)
         assert [ended.ended for ended in ray.get(running, timeout=300)] == ["done", "done"]
         require_paid_once(server, 2)
-        require_one_at_a_time(server)  # one that is killed and away for long loses its turn, and gets another
+        require_one_at_a_time(server)
         for path, (job, _) in zip((file, other), trials, strict=True):
             assert angles(path, job.folder) == fault_free(path, seed)
 
