@@ -39,6 +39,7 @@ grid: {{latent_dim: [3], images: [16], epochs: [{epochs}]}}
 replicates: 1
 train: {{batch_size: 8, width: 4}}
 score: {{images: 20, window: 3}}
+resources: {{cpu: 2}}
 results: {results}
 """
 
@@ -294,7 +295,7 @@ ODD = ["a b", "a%20b", "a\u0308", "a#b", "a?b", "a//b", "/a", "a//", "./a", "a/.
 def test_a_key_that_reads_back_as_another_is_refused(odd: str, tmp_path: Path, patches_file: Path) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(STUDY.format(data=patches_file, results=json.dumps(f"s3://bucket/{odd}"), epochs=4))
-    with pytest.raises(InputError, match=r"tiny.yaml:9: results: .* cannot be read back .*; after the bucket use"):
+    with pytest.raises(InputError, match=r"tiny.yaml:10: results: .* cannot be read back .*; after the bucket use"):
         load(path)
 
 

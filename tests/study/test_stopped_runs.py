@@ -17,7 +17,8 @@ from ..command_line import STUDY, refused, study
 
 def test_failures_are_rows_with_their_cause_and_exit_code_3(study_file: Path) -> None:
     text = study_file.read_text().replace("width: 4", "width: 4, gradient_penalty: 1.0e+39")
-    study_file.write_text(text.replace("[16, 32]", "[16]").replace("replicates: 2", "replicates: 1"))
+    text = text.replace("[16, 32]", "[16]").replace("replicates: 2", "replicates: 1")
+    study_file.write_text(text.replace("cpu: 1", "cpu: 2"))
     done = study("run", study_file, folder=study_file.parent)
     assert done.returncode == 3, done.stdout + done.stderr
     assert "2 failed" in done.stdout
